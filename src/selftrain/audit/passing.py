@@ -1,0 +1,90 @@
+"""From counts of right responses to pass@k, pass^k, majority@k and the k where two models cross."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Chance that k of n responses, drawn without replacement, hold a right one when c of n are right.
+
+    `1 - C(n-c, k) / C(n, k)`, unbiased for any k up to n. Source: HumanEval, arXiv 2107.03374, Eq. 1.
+    Raises ValueError for c outside [0, n] and k outside [1, n].
+    """
+    _check(n, c, k)
+    return float(pass_curve([n], [c], k)[0, -1])
+
+
+def pass_hat_k(n: int, c: int, k: int) -> float:
+    """Chance that all of k responses, drawn without replacement, are right: `C(c, k) / C(n, k)`, pass^k.
+
+    Source: tau-bench, arXiv 2406.12045. Raises ValueError as `pass_at_k`.
+    """
+    _check(n, c, k)
+    return float(1 - pass_curve([n], [n - c], k)[0, -1])
+
+
+def pass_curve(n: ArrayLike, c: ArrayLike, k_max: int) -> NDArray[np.float64]:
+    """pass@1 to pass@k_max of every problem, shape [problems, k_max].
+
+    n and c have shape [problems], and every n is at least k_max. `C(n-c, k) / C(n, k)` is the product of
+    `(n-c-j) / (n-j)` over j < k: every factor lies in [0, 1], so nothing overflows and a sample that cannot
+    fail gives exactly 1.
+    """
+    sizes, right = np.asarray(n, dtype=np.float64)[:, None], np.asarray(c, dtype=np.float64)[:, None]
+    step = np.arange(k_max)
+    factors = np.maximum(sizes - right - step, 0) / (sizes - step)
+    return np.asarray(1 - np.cumprod(factors, axis=1))
+
+
+def majority_at_k(answers: Sequence[str | None], gold: str, k: int) -> float:
+    """Chance that the majority of k responses, drawn without replacement, answers `gold`.
+
+    The exact mean over all k-subsets. A tie is shared evenly; None (no answer) does not vote, and a subset
+    without votes is wrong. Source: self-consistency, arXiv 2203.11171, its vote taken exactly rather than
+    by sampling. Raises ValueError for k outside [1, len(answers)].
+    """
+    if not 1 <= k <= len(answers):
+        raise ValueError(f"k must be between 1 and the {len(answers)} answers, got {k}")
+    votes = Counter(answers)
+    silent, for_gold = votes.pop(None, 0), votes.pop(gold, 0)
+    won = sum(
+        math.comb(for_gold, size) * _share_of_ties(list(votes.values()), silent, size, k - size)
+        for size in range(1, min(for_gold, k) + 1)
+    )
+    return won / math.comb(len(answers), k)
+
+
+def crossover_k(ks: Sequence[int], base: Sequence[float], new: Sequence[float]) -> int | None:
+    """The smallest k at which the base's pass@k exceeds the new model's; None when there is none.
+
+    Source: arXiv 2504.13837. Raises ValueError when the three lengths differ.
+    """
+    if not len(ks) == len(base) == len(new):
+        raise ValueError(f"ks, base and new must be equally long, got {len(ks)}, {len(base)} and {len(new)}")
+    return min((k for k, b, a in zip(ks, base, new, strict=True) if b > a), default=None)
+
+
+def _share_of_ties(rivals: list[int], silent: int, size: int, rest: int) -> float:
+    """Sum over the ways to draw `rest` more, no rival above `size`, of 1 / (1 + rivals at exactly `size`)."""
+    # ways[t][m]: how to draw m responses so far with t rivals tied, as exact integers.
+    ways = [[math.comb(silent, m) for m in range(rest + 1)]]
+    for votes in rivals:
+        grown = [[0] * (rest + 1) for _ in range(len(ways) + 1)]
+        for ties, row in enumerate(ways):
+            for drawn in range(min(votes, size, rest) + 1):
+                into = grown[ties + (drawn == size)]
+                for m in range(rest - drawn + 1):
+                    into[m + drawn] += row[m] * math.comb(votes, drawn)
+        ways = grown[: rest // size + 1]
+    return sum(row[rest] / (1 + ties) for ties, row in enumerate(ways))
+
+
+def _check(n: int, c: int, k: int) -> None:
+    if not 0 <= c <= n:
+        raise ValueError(f"c must be between 0 and n={n}, got {c}")
+    if not 1 <= k <= n:
+        raise ValueError(f"k must be between 1 and n={n}, got {k}")

@@ -1,0 +1,134 @@
+"""The command line: one function a verb, no logic."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from selftrain.errors import SelftrainError
+
+app = typer.Typer(
+    help="Train a language model on its own answers, and know whether it got better.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def run(
+    config: Annotated[
+        list[str], typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="A preset or YAML file first.")
+    ],
+) -> None:
+    """Run the loop of rounds, or go on where it stopped.
+
+    CONFIG is a preset's name (see `selftrain presets`) or a YAML file; KEY=VALUE overrides a setting, for
+    example rounds=2 or training.epochs=1 or recipe=east.
+    """
+    from selftrain.config import load_config
+    from selftrain.loop import run as run_loop
+    from selftrain.story import tell
+
+    source = None if "=" in config[0] else config[0]
+    settings = load_config(source, config if source is None else config[1:])
+    tell(run_loop(settings))
+
+
+@app.command()
+def presets(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
+    """List the configurations that come with the package, or print one to copy."""
+    from selftrain.config import preset_text
+    from selftrain.config import presets as names
+
+    typer.echo(preset_text(name) if name else "\n".join(names()), nl=name is None)
+
+
+@app.command("check-task")
+def check_task(
+    task: Annotated[str, typer.Argument(help="A task's name, or a preset or YAML file with a task.")],
+    seed: int = 0,
+) -> None:
+    """Prove that every gold answer of a task judges itself right, and count its splits."""
+    from selftrain.outside import read_task
+    from selftrain.tasks.check import check_task as check
+
+    report = check(read_task(task, seed))
+    typer.echo("\n".join(report.lines()))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def sample(
+    model: Annotated[str, typer.Argument(help="smollm2, a model folder, a GGUF file or a hub name.")],
+    task: Annotated[str, typer.Option(help="A task's name, or a preset or YAML file with a task.")],
+    out: Annotated[Path, typer.Option(help="JSONL file to write.")],
+    prompt: Annotated[str, typer.Option(help="chat, plain, or a preset or YAML file with a prompt.")] = "chat",
+    split: str = "test",
+    samples: Annotated[int, typer.Option(help="Responses to each problem.", min=1)] = 4,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.7,
+    max_tokens: Annotated[int, typer.Option(min=1)] = 64,
+    seed: int = 0,
+) -> None:
+    """Sample any model on a task's problems and judge the responses, outside a run."""
+    from selftrain.outside import sample_log
+    from selftrain.verbs import SamplingConfig
+
+    sampling = SamplingConfig(temperature=temperature, max_tokens=max_tokens)
+    counts = sample_log(model, task, prompt, out, split=split, samples=samples, sampling=sampling, seed=seed)
+    _say_counts(counts, out)
+
+
+@app.command()
+def judge(
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows with `response` and `gold`.")],
+    judge: Annotated[str, typer.Option(help="exact, number, math, reasoning_gym, or your own file.py:name.")],
+    out: Annotated[Path, typer.Option(help="JSONL file to write, with `answer`, `judgement` and `reason` added.")],
+    workers: Annotated[int, typer.Option(min=1)] = 2,
+) -> None:
+    """Judge anybody's responses."""
+    from selftrain.judges.file import judge_file
+
+    _say_counts(judge_file(source, judge, out, workers), out)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a model.")],
+    kind: Annotated[Literal["hf", "adapter", "gguf"], typer.Option("--as", help="What to write.")],
+    out: Annotated[Path | None, typer.Option(help="Where; beside the run if not given.")] = None,
+) -> None:
+    """Write the final model of a run as a Hugging Face folder, a peft adapter or a GGUF file."""
+    from selftrain.export import export_run
+
+    typer.echo(f"wrote {export_run(run, kind, out)}")
+
+
+def _say_counts(counts: dict[str, int], out: Path) -> None:
+    typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()) + f": wrote {out}")
+
+
+def main() -> None:
+    """Runs the command line; a user's error is one line on standard error."""
+    try:
+        code = app(standalone_mode=False)
+    except SelftrainError as error:
+        code = _fail(str(error))
+    except typer.Exit as exit:
+        code = exit.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted; the same command goes on from here", 130)
+    except OSError as error:
+        code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        code = _fail(error.format_message())
+    sys.exit(code)
+
+
+def _fail(line: str, code: int = 2) -> int:
+    print(f"selftrain: {' '.join(line.split())}", file=sys.stderr)
+    return code

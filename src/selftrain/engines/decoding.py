@@ -1,0 +1,54 @@
+"""One request being decoded: its random draws, its text so far and when it ends."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from selftrain.engines.base import Completion, Request, Sampling
+from selftrain.records import Finish
+
+
+class Decoder(Protocol):
+    """The part of a tokenizer that is needed here."""
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str: ...
+
+
+@dataclass(slots=True)
+class Draft:
+    """A completion in the making."""
+
+    request: Request
+    sampling: Sampling
+    decoder: Decoder
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    uniforms: np.ndarray = field(init=False)
+    """One number in [0, 1) a token, fixed by the request's seed."""
+
+    def __post_init__(self) -> None:
+        self.uniforms = np.random.Generator(np.random.Philox(self.request.seed)).random(self.sampling.max_tokens)
+
+    def add(self, token: int, logprob: float) -> Completion | None:
+        """Takes the next token; the completion if it is the last one."""
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        if token in self.sampling.end_ids:
+            return self._finish(self._text(self.tokens[:-1]), "stop")
+        if self.sampling.stop:
+            text = self._text(self.tokens)
+            ends = [place for place in map(text.find, self.sampling.stop) if place >= 0]
+            if ends:
+                return self._finish(text[: min(ends)], "stop")
+        return self.cut() if len(self.tokens) == self.sampling.max_tokens else None
+
+    def cut(self) -> Completion:
+        """The completion as it stands, when the model's context is full."""
+        return self._finish(self._text(self.tokens), "length")
+
+    def _text(self, tokens: list[int]) -> str:
+        return self.decoder.decode(tokens, skip_special_tokens=True)
+
+    def _finish(self, text: str, finish: Finish) -> Completion:
+        return Completion(self.request.id, text, tuple(self.tokens), tuple(self.logprobs), finish)

@@ -1,0 +1,181 @@
+"""The transformers engine: any causal model, any device.
+
+Requests run in blocks. The tokens that all prompts of a block begin with are read once, each distinct prompt's
+rest once, and the responses of one problem share what was read. Finished responses leave the block as they end.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from transformers import DynamicCache
+
+from selftrain.engines.base import Completion, Request, Sampling
+from selftrain.engines.decoding import Draft
+from selftrain.errors import ConfigError
+from selftrain.models import Model, load_model, load_tokenizer
+
+DTYPES: dict[str, Literal["bfloat16", "float32"]] = {"bf16": "bfloat16", "fp32": "float32"}
+
+
+class TransformersEngine:
+    """A model loaded for sampling and scoring. `precision` is the type of its weights and products."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        precision: Literal["bf16", "fp32"] = "bf16",
+        batch: int = 64,
+        device: str = "cpu",
+    ) -> None:
+        self.block: int | None = batch
+        self._batch = batch
+        self._tokenizer = load_tokenizer(model)
+        self._model: Any = load_model(model, dtype=DTYPES[precision], device=device).eval()
+        self._context = getattr(self._model.config, "max_position_embeddings", None)
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """See `Engine.generate`."""
+        for request in requests:
+            self._check_room(len(request.prompt))
+        for start in range(0, len(requests), self._batch):
+            with torch.inference_mode():
+                yield from self._block(requests[start : start + self._batch], sampling)
+
+    def score(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Iterator[list[float]]:
+        """See `Engine.score`. Pairs are run in consecutive batches, padded on the right."""
+        batch: list[tuple[Sequence[int], Sequence[int]]] = []
+        for pair in pairs:
+            batch.append(pair)
+            if len(batch) == self._batch:
+                yield from self._score(batch)
+                batch = []
+        if batch:
+            yield from self._score(batch)
+
+    def close(self) -> None:
+        """Releases the model's memory."""
+        self._model = None
+
+    def _check_room(self, length: int) -> None:
+        if self._context is not None and length >= self._context:
+            raise ConfigError(
+                f"a prompt has {length} tokens, the model's context holds {self._context}: "
+                "use fewer shots or shorter questions"
+            )
+
+    def _block(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        prompts = list(dict.fromkeys(request.prompt for request in requests))
+        places = {prompt: place for place, prompt in enumerate(prompts)}
+        cache, mask, logits = self._read(prompts)
+        rows = self._tensor([places[request.prompt] for request in requests])
+        cache.batch_select_indices(rows)
+        mask, logits = mask[rows], logits[rows]
+        drafts = [Draft(request, sampling, self._tokenizer) for request in requests]
+        alive = list(range(len(drafts)))
+        while True:
+            tokens, logprobs = self._draw(logits, drafts, sampling)
+            still = []
+            for row in alive:
+                done = drafts[row].add(tokens[row], logprobs[row])
+                if done is None and mask.shape[1] + 1 == self._context:
+                    done = drafts[row].cut()
+                if done is None:
+                    still.append(row)
+                else:
+                    yield done
+            alive = still
+            if not alive:
+                return
+            if len(alive) <= 0.75 * len(drafts):
+                keep = self._tensor(alive)
+                cache.batch_select_indices(keep)
+                mask, drafts, tokens = (
+                    mask[keep],
+                    [drafts[row] for row in alive],
+                    [tokens[row] for row in alive],
+                )
+                alive = list(range(len(drafts)))
+            mask = torch.cat([mask, mask.new_ones(len(drafts), 1)], dim=1)
+            logits = self._forward(self._tensor(tokens)[:, None], cache, mask)
+
+    def _read(self, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
+        """Reads the prompts: their cache, attention mask [prompts, tokens] and next-token logits."""
+        cache = DynamicCache(config=self._model.config)
+        shared = len(os.path.commonprefix([prompt[:-1] for prompt in prompts]))
+        if shared:
+            head = self._tensor([prompts[0][:shared]])
+            self._forward(head, cache, torch.ones_like(head))
+            cache.batch_repeat_interleave(len(prompts))
+        width = max(len(prompt) for prompt in prompts) - shared
+        rest = [prompt[shared:] for prompt in prompts]
+        ids = self._tensor([(0,) * (width - len(r)) + r for r in rest])
+        mask = self._tensor([(1,) * shared + (0,) * (width - len(r)) + (1,) * len(r) for r in rest])
+        return cache, mask, self._forward(ids, cache, mask)
+
+    def _forward(self, ids: torch.Tensor, cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
+        """Logits of the token after the last, [rows, vocabulary] in float32."""
+        positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
+        out = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = out.logits[:, -1].float()
+        return logits
+
+    def _draw(self, logits: torch.Tensor, drafts: Sequence[Draft], sampling: Sampling) -> tuple[list[int], list[float]]:
+        """The next token of each row and its log-probability at temperature 1."""
+        logprobs = torch.log_softmax(logits, dim=-1)
+        if sampling.temperature == 0:
+            tokens = logits.argmax(dim=-1, keepdim=True)
+        else:
+            step = [draft.uniforms[min(len(draft.tokens), sampling.max_tokens - 1)] for draft in drafts]
+            uniform = torch.as_tensor(np.array(step), dtype=torch.float32, device=logits.device)[:, None]
+            probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
+            tokens = inverse_cdf(nucleus(probabilities, sampling.top_p), uniform)
+        return tokens[:, 0].tolist(), logprobs.gather(1, tokens)[:, 0].tolist()
+
+    def _score(self, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        for prompt, completion in batch:
+            self._check_room(len(prompt) + len(completion) - 1)
+        width = max(len(prompt) + len(completion) for prompt, completion in batch)
+        rows = [[*prompt, *completion] for prompt, completion in batch]
+        ids = self._tensor([row + [0] * (width - len(row)) for row in rows])
+        mask = self._tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+        with torch.inference_mode():
+            hidden = self._model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+            head = self._model.get_output_embeddings()
+            scores = []
+            for row, (prompt, completion) in enumerate(batch):
+                states = hidden[row, len(prompt) - 1 : len(prompt) + len(completion) - 1]
+                logprobs = torch.log_softmax(head(states).float(), dim=-1)
+                target = self._tensor(list(completion))[:, None]
+                scores.append(logprobs.gather(1, target)[:, 0].tolist())
+        return scores
+
+    def _tensor(self, values: Sequence[Any]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.long, device=self._model.device)
+
+
+def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Probabilities [rows, vocabulary] with all but the smallest set of mass at least `top_p` put to zero."""
+    if top_p >= 1:
+        return probabilities
+    ordered, order = probabilities.sort(dim=-1, descending=True)
+    outside = ordered.cumsum(dim=-1) - ordered >= top_p
+    return probabilities.scatter(1, order, ordered.masked_fill(outside, 0.0))
+
+
+def inverse_cdf(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The token [rows, 1] at which the running sum of `probabilities` first exceeds `uniform` [rows, 1] of it."""
+    mass = probabilities.cumsum(dim=-1)
+    total = mass[:, -1:]
+    # Below the total even after rounding, so that the token found has a probability above zero.
+    return torch.searchsorted(mass, torch.minimum(uniform * total, total * (1 - 2**-22)), right=True)

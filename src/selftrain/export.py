@@ -1,0 +1,94 @@
+"""Handing a model of a run to other programs: a Hugging Face folder, a peft adapter, or a GGUF file."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from selftrain.errors import ConfigError
+from selftrain.gguf import Metadata, check_architecture, gguf_tensors, read_metadata, write_gguf
+from selftrain.gguf_header import build_metadata
+from selftrain.models import Model, load_model, load_tokenizer, open_model
+from selftrain.models.folders import GGUF_METADATA, atomic_path
+from selftrain.models.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from selftrain.models.save import write_files
+
+Kind = Literal["hf", "adapter", "gguf"]
+
+
+def export_model(model: Model, kind: Kind, out: Path) -> None:
+    """Write a model where other programs can read it; `out` appears whole or not at all.
+
+    `hf`: a folder with the merged weights in float32. `adapter`: the peft adapter folder. `gguf`: one file
+    with the merged weights, matrices in float16, for Llama-style architectures; its header is that of the
+    GGUF file the model descends from, or is built from configuration and tokenizer. Raises ConfigError for a
+    model the kind cannot express, WorkspaceError where `out` exists already, ValueError for another kind.
+    """
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind is {kind!r}: one of {', '.join(get_args(Kind))} is wanted")
+    writer = {"hf": _write_hf, "adapter": _write_adapter, "gguf": _write_gguf}[kind]
+    with atomic_path(out) as temporary:
+        writer(model, temporary)
+
+
+def _write_hf(model: Model, folder: Path) -> None:
+    write_files(load_model(model), load_tokenizer(model), folder)
+
+
+def _write_adapter(model: Model, folder: Path) -> None:
+    if model.adapter is None:
+        raise ConfigError(f"model {model.name} has no adapter: export hf or gguf instead")
+    folder.mkdir()
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        shutil.copyfile(model.adapter / name, folder / name)
+
+
+def _write_gguf(model: Model, file: Path) -> None:
+    module = load_model(model)
+    metadata = _metadata(model, module)
+    write_gguf(file, metadata, gguf_tensors(module, metadata.architecture))
+
+
+def _metadata(model: Model, module: Any) -> Metadata:
+    config = module.config
+    known = model.folder / GGUF_METADATA
+    metadata = read_metadata(known) if known.is_file() else None
+    check_architecture(config, metadata.architecture if metadata else config.model_type)
+    if metadata is None:
+        return build_metadata(config, load_tokenizer(model), model.name)
+    tokens = len(metadata.values["tokenizer.ggml.tokens"].value)
+    if tokens != config.vocab_size:
+        raise ConfigError(
+            f"model {model.name} has {config.vocab_size} embedding rows but its GGUF header {tokens} tokens: "
+            "export hf instead"
+        )
+    return metadata
+
+
+def export_run(run: Path, kind: Kind, out: Path | None) -> Path:
+    """Write the final model of a run (or the model in a folder) and return where it lies.
+
+    The adapter of a run is that of its last promoted round: it goes on top of that round's parent. Raises
+    ConfigError for a folder that is neither, or a run that promoted nothing.
+    """
+    target = out or run.parent / f"{run.name}-{kind}{'.gguf' if kind == 'gguf' else ''}"
+    model, adapter = _finished(run)
+    if kind == "adapter" and adapter is not None:
+        shutil.copytree(adapter, target)
+    else:
+        export_model(model, kind, target)
+    return target
+
+
+def _finished(run: Path) -> tuple[Model, Path | None]:
+    if (run / "config.json").is_file():
+        return open_model(run), None
+    if not (run / "run.yaml").is_file():
+        raise ConfigError(f"{run} is neither a run nor a model: give a folder with run.yaml or config.json")
+    if not (run / "result.json").is_file():
+        raise ConfigError(f"the run {run} is not finished: repeat its command first")
+    promoted = json.loads((run / "result.json").read_text())["promoted"]
+    if not promoted:
+        raise ConfigError(f"the run {run} promoted nothing: its final model is the base it started from")
+    adapter = run / "rounds" / f"{promoted[-1]:02d}" / "adapter"
+    return open_model(run / "final", name=run.name), adapter if adapter.is_dir() else None

@@ -1,0 +1,180 @@
+"""Runs a judge in worker processes that may hang, crash or run out of memory without harm."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any, Self
+
+from pebble import ProcessExpired, ProcessPool
+
+from selftrain.judges.base import Judge, load_judge, unjudged
+from selftrain.records import Judgement, Problem
+
+_BATCH = 64
+_MEMORY = 4 << 30
+"""Bytes a worker may map beyond what it has mapped once its judge is loaded (Linux)."""
+
+Item = tuple[Problem, str]
+_judge: Judge  # of a worker process
+
+
+class JudgePool:
+    """A judge in `workers` processes, each judgement bounded by `deadline` seconds.
+
+    A context manager: leaving it, by an exception or Ctrl-C too, ends the workers. Raises ConfigError or
+    MissingExtraError at once when `spec` names no judge (see `load_judge`). Workers are started afresh
+    ("spawn"), so a script that makes a pool needs the usual `if __name__ == "__main__"`.
+    """
+
+    def __init__(self, spec: str, workers: int = 2, deadline: float = 10.0) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
+        if not deadline > 0:
+            raise ValueError(f"deadline must be above 0 seconds, got {deadline}")
+        self._own = load_judge(spec)
+        self._ahead = 2 * workers + 2
+        self._deadline = deadline
+        context = multiprocessing.get_context("spawn")
+        self._pool: Any = ProcessPool(workers, initializer=_start, initargs=(spec,), context=context)
+
+    def __enter__(self) -> Self:
+        # Threads and processes inherit the mask, so that Ctrl-C never reaches a worker, even while it starts.
+        with _interrupts_blocked():
+            started = self._pool.active
+        if not started:
+            raise RuntimeError("the judge's processes could not be started")
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None:
+            self._pool.close()
+        self._pool.stop()
+        self._pool.join()
+
+    def judge(self, items: Iterable[tuple[str, Problem, str]]) -> Iterator[tuple[str, Judgement]]:
+        """Judge (id, problem, response text) as they come; yields (id, judgement) in the same order.
+
+        Reads a bounded number of items ahead. A response that makes the judge raise, hang or crash is
+        unjudged, with the reason; its neighbours are judged.
+        """
+        source = iter(items)
+        waiting: deque[tuple[list[tuple[str, Problem, str]], Future[Any]]] = deque()
+        while True:
+            while len(waiting) < self._ahead and (batch := list(islice(source, _BATCH))):
+                waiting.append((batch, self._schedule(_judge_batch, [item[1:] for item in batch])))
+            if not waiting:
+                return
+            batch, future = waiting.popleft()
+            yield from zip((item[0] for item in batch), self._batch(batch, future), strict=True)
+
+    def _batch(self, batch: list[tuple[str, Problem, str]], future: "Future[Any]") -> Iterable[Judgement]:
+        found, failure = _result(future)
+        if failure is None:
+            return list(found)
+        if len(batch) == 1:
+            return [unjudged(failure)]
+        singles = [self._schedule(_judge_batch, [item[1:]]) for item in batch]
+        return [found[0] if failure is None else unjudged(failure) for found, failure in map(_result, singles)]
+
+    def clusters(
+        self, answer_lists: Iterable[tuple[str, Sequence[str | None]]]
+    ) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Cluster the answers of each group: (id, answers) to (id, one cluster number an answer), in order.
+
+        Greedy in index order by the judge's `same` against the first member of each cluster, numbered by
+        first appearance; all None are one cluster. A group that outlasts the deadline is clustered by string
+        equality.
+        """
+        if self._own.exact_same:
+            yield from ((name, cluster(answers)) for name, answers in answer_lists)
+            return
+        source = iter(answer_lists)
+        waiting: deque[tuple[str, list[str | None], Future[Any]]] = deque()
+        while True:
+            for name, answers in islice(source, self._ahead - len(waiting)):
+                waiting.append((name, list(answers), self._schedule(_cluster, list(answers))))
+            if not waiting:
+                return
+            name, group, future = waiting.popleft()
+            found, failure = _result(future)
+            yield name, found if failure is None else cluster(group)
+
+    def _schedule(self, function: Any, argument: object) -> "Future[Any]":
+        future: Future[Any] = self._pool.schedule(function, args=[argument], timeout=self._deadline)
+        return future
+
+
+def cluster(answers: Sequence[str | None], judge: Judge | None = None) -> tuple[int, ...]:
+    """Cluster numbers of a group's answers (see `JudgePool.clusters`), by string equality without a judge."""
+    firsts: list[str | None] = []
+    known: dict[str | None, int] = {}
+    for answer in answers:
+        if answer not in known:
+            known[answer] = next((n for n, first in enumerate(firsts) if _same(judge, first, answer)), len(firsts))
+            if known[answer] == len(firsts):
+                firsts.append(answer)
+    return tuple(known[answer] for answer in answers)
+
+
+def _same(judge: Judge | None, a: str | None, b: str | None) -> bool:
+    if judge is None or a is None or b is None:
+        return False
+    try:
+        return bool(judge.same(a, b))
+    except Exception:  # what cannot be compared is not the same
+        return False
+
+
+def _result(future: "Future[Any]") -> tuple[Any, str | None]:
+    try:
+        return future.result(), None
+    except TimeoutError:
+        return None, "timeout"
+    except ProcessExpired:
+        return None, "judge crashed"
+    except MemoryError:
+        return None, "judge ran out of memory"
+
+
+def _start(spec: str) -> None:
+    global _judge
+    _judge = load_judge(spec)
+    if sys.platform == "linux":
+        import resource
+
+        with open("/proc/self/statm") as file:
+            mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + _MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _judge_batch(items: list[Item]) -> list[Judgement]:
+    return [_judge_one(problem, response) for problem, response in items]
+
+
+def _judge_one(problem: Problem, response: str) -> Judgement:
+    try:
+        found: object = _judge.judge(problem, response)  # a user's judge may return anything
+    except Exception as error:
+        return unjudged(f"judge raised {type(error).__name__}: {' '.join(str(error).split())}"[:300])
+    if isinstance(found, Judgement):
+        return found
+    return unjudged(f"the judge returned {type(found).__name__}, not a Judgement")
+
+
+def _cluster(answers: list[str | None]) -> tuple[int, ...]:
+    return cluster(answers, _judge)
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

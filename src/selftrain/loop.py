@@ -1,0 +1,45 @@
+"""run(): the loop of rounds. Sample, judge, weigh or select, train, audit; promote the candidate or keep its parent."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from selftrain.audit import Audit
+from selftrain.config import RunConfig
+from selftrain.session import open_session
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run."""
+
+    folder: Path
+    promoted: tuple[int, ...]
+    """Rounds whose candidate was promoted."""
+    audit: Audit | None
+    """The final model against the base on the test split; None if nothing was promoted."""
+    lines: tuple[str, ...]
+    """The story of the run, for people."""
+
+
+def run(config: RunConfig) -> Result:
+    """Runs, resumes or extends a run. Killed anywhere and called again, it ends as if it had not been killed."""
+    with open_session(config) as session:
+        parent = session.base
+        promoted: list[int] = []
+        refused = 0
+        session.baseline()
+        for number in range(1, config.rounds + 1):
+            round = session.round(number, parent)
+            rows = session.recipe(round, session.options)
+            session.keep_rows(round, rows)
+            candidate = round.train(rows) if rows else None
+            if candidate and session.promotes(round, candidate):
+                parent = session.promote(round, candidate)
+                promoted.append(number)
+                refused = 0
+            else:
+                refused += 1
+            if refused == config.stop_after_refused:
+                break
+        audit = session.final_audit(parent) if promoted else None
+        return Result(session.folder.path, tuple(promoted), audit, session.finish(parent, promoted, audit))

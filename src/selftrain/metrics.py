@@ -1,0 +1,74 @@
+"""metrics.jsonl: what each stage of a run took, and the course of its trainings."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from selftrain.progress import PLAIN_SECONDS, say
+from selftrain.store import append_json, read_json_lines
+
+
+class Count(Protocol):
+    """Adds to the totals of a stage."""
+
+    def __call__(self, *, rows: int, tokens: int = 0, prompt_tokens: int = 0) -> None: ...
+
+
+class Metrics:
+    """Appends to a run's metrics.jsonl; with no path it measures and forgets."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self.round = 0
+        """The round that what comes next belongs to."""
+
+    def write(self, event: str, **values: Any) -> None:
+        """Adds one line."""
+        if self._path is not None:
+            append_json(self._path, {"event": event, "round": self.round, **values})
+
+    @contextmanager
+    def stage(self, name: str, wanted: int) -> Iterator[Count]:
+        """Times a stage and counts the rows (and tokens) it made; rows read back are not made."""
+        made = {"rows": 0, "tokens": 0, "prompt_tokens": 0}
+
+        def count(**more: int) -> None:
+            for key, value in more.items():
+                made[key] += value
+
+        start = time.monotonic()
+        try:
+            yield count
+        finally:
+            seconds = time.monotonic() - start
+            self.write("stage", stage=name, wanted=wanted, seconds=round(seconds, 3), **made)
+        back = wanted - made["rows"]
+        note = f", {back:,} read back" if back else ""
+        tokens = f", {made['tokens'] / seconds:,.0f} tokens/s" if made["tokens"] else ""
+        say(f"round {self.round} {name}: {made['rows']:,} new{note} in {seconds:.1f} s{tokens}")
+
+    @contextmanager
+    def training(self) -> Iterator[Any]:
+        """A sink for the logs of a training: every step to the file, some of them to the terminal."""
+        last = time.monotonic()
+
+        def log(values: dict[str, float]) -> None:
+            nonlocal last
+            self.write("train", **values)
+            if time.monotonic() - last >= PLAIN_SECONDS:
+                last = time.monotonic()
+                say(f"  train: step {values['step']:.0f} of {values['total_steps']:.0f}, loss {values['loss']:.3f}")
+
+        yield log
+
+    def stage_totals(self) -> dict[str, dict[str, float]]:
+        """Seconds, rows and tokens by stage over the whole run, interrupted sessions included."""
+        totals: dict[str, dict[str, float]] = {}
+        for line in read_json_lines(self._path) if self._path else []:
+            if line["event"] == "stage":
+                stage = totals.setdefault(line["stage"], {"seconds": 0.0, "rows": 0, "tokens": 0})
+                for key in stage:
+                    stage[key] += line[key]
+        return totals

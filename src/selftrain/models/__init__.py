@@ -1,0 +1,20 @@
+"""Models on disk: find one by name, load it, save what training made of it."""
+
+from selftrain.models.folders import link_model
+from selftrain.models.load import load_model, load_tokenizer
+from selftrain.models.model import Model, open_model
+from selftrain.models.resolve import DEFAULT_MODEL, resolve_model
+from selftrain.models.save import merge, save_adapter, save_model
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Model",
+    "link_model",
+    "load_model",
+    "load_tokenizer",
+    "merge",
+    "open_model",
+    "resolve_model",
+    "save_adapter",
+    "save_model",
+]

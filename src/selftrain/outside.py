@@ -1,0 +1,100 @@
+"""Work outside a run: a task or prompt from a name or file, and the log of a model sampled on its own."""
+
+import json
+from pathlib import Path
+
+from selftrain.config import presets, read_mapping
+from selftrain.engines import EngineConfig
+from selftrain.errors import ConfigError
+from selftrain.metrics import Metrics
+from selftrain.models import resolve_model
+from selftrain.prompts import PromptConfig
+from selftrain.records import Group, Problem
+from selftrain.store import Workspace, write_text
+from selftrain.tasks import Task, TaskConfig, load_task
+from selftrain.validation import parse
+from selftrain.verbs import Draw, SamplingConfig, Verbs
+
+
+def read_task(name: str, seed: int) -> Task:
+    """The task of a name, or of a preset or YAML file that has a `task`."""
+    if _is_configuration(name):
+        values = read_mapping(name)
+        task = values.get("task", values)
+        return load_task(parse(TaskConfig, {"name": task} if isinstance(task, str) else task, "task"), seed)
+    return load_task(TaskConfig(name=name), seed)
+
+
+def read_prompt(name: str) -> PromptConfig:
+    """The prompt of a style's name, or of a preset or YAML file that has a `prompt`."""
+    if _is_configuration(name):
+        values = read_mapping(name)
+        return parse(PromptConfig, values.get("prompt", values), "prompt")
+    return parse(PromptConfig, {"style": name}, "prompt")
+
+
+def sample_log(
+    model: str,
+    task: str,
+    prompt: str,
+    out: Path,
+    *,
+    split: str,
+    samples: int,
+    sampling: SamplingConfig,
+    seed: int,
+) -> dict[str, int]:
+    """Writes one JSON line a response, judged; returns counts by judgement.
+
+    The steps are kept in `.steps` beside the log, so that an interrupted call goes on where it stopped. Raises
+    ConfigError for a split the task does not have.
+    """
+    problems_of = read_task(task, seed)
+    settings = read_prompt(prompt)
+    problems = problems_of.splits.get(split)
+    if not problems:
+        raise ConfigError(f"the task has no split {split!r}: it has {', '.join(problems_of.splits)}")
+    verbs = Verbs(
+        Workspace(out.parent),
+        seed=seed,
+        engine=EngineConfig(),
+        judge=problems_of.judge,
+        judge_workers=2,
+        judge_deadline=10.0,
+        shots=problems_of.splits.get("shots", ()),
+        metrics=Metrics(),
+    )
+    with verbs:
+        drawn = verbs.sample(
+            resolve_model(model), problems, samples, prompt=settings, sampling=sampling, draw=Draw(split)
+        )
+        groups = verbs.judge(drawn, problems)
+    counts: dict[str, int] = {}
+    lines = []
+    for problem, group in zip(problems, groups, strict=True):
+        for row in _rows(problem, group):
+            counts[row["judgement"] or ""] = counts.get(row["judgement"] or "", 0) + 1
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_text(out, "".join(lines))
+    return counts
+
+
+def _rows(problem: Problem, group: Group) -> list[dict[str, str | None]]:
+    return [
+        {
+            "problem": problem.id,
+            "question": problem.text,
+            "response": response.text,
+            "gold": problem.gold,
+            "answer": judgement.answer,
+            "judgement": judgement.judgement,
+            "finish": response.finish,
+            "level": problem.level,
+            "family": problem.family,
+        }
+        for response, judgement in zip(group.responses, group.judgements, strict=True)
+    ]
+
+
+def _is_configuration(name: str) -> bool:
+    return name in presets() or Path(name).suffix in (".yaml", ".yml")

@@ -1,0 +1,60 @@
+"""Progress of long steps: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_SECONDS = 20.0
+"""How often a plain line is written."""
+
+
+class Tick(Protocol):
+    def __call__(self, done: int = 1) -> None: ...
+
+
+def say(line: str) -> None:
+    """Writes one line about what the program does, to standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(line)
+
+
+@contextmanager
+def progress(label: str, total: int, done: int = 0) -> Iterator[Tick]:
+    """Shows how many of `total` items of a step are done; call the yielded function as items finish."""
+    if total == done:
+        yield lambda done=1: None
+    elif sys.stderr.isatty():
+        with _bar(label, total, done) as tick:
+            yield tick
+    else:
+        yield _lines(label, total, done)
+
+
+@contextmanager
+def _bar(label: str, total: int, done: int) -> Iterator[Tick]:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=total, completed=done)
+        yield lambda done=1: bars.advance(task, done)
+
+
+def _lines(label: str, total: int, done: int) -> Tick:
+    count, last = done, time.monotonic()
+
+    def tick(done: int = 1) -> None:
+        nonlocal count, last
+        count += done
+        if time.monotonic() - last >= PLAIN_SECONDS:
+            last = time.monotonic()
+            say(f"  {label}: {count:,} of {total:,} ({count / total:.0%})")
+
+    return tick

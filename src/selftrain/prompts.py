@@ -1,0 +1,124 @@
+"""Prompts: how a problem becomes tokens, and how a response becomes the completion of a training row."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from selftrain.digest import digest
+from selftrain.errors import ConfigError
+from selftrain.records import Problem, Question
+from selftrain.validation import Options
+
+
+class PromptConfig(Options):
+    """A prompt: the same problem can be put to a model in several ways."""
+
+    style: Literal["chat", "plain"] = "chat"
+    """`chat` uses the tokenizer's chat template, `plain` is running text."""
+    system: str | None = None
+    """Chat: the system message. Plain: text put first."""
+    template: str = "{question}"
+    """How a question is written; `{question}` stands for it."""
+    shots: int = Field(0, ge=0, le=64)
+    """Demonstrations, taken from the task's `shots` split: those of the question's family where it has any."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a response; they are not part of it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "PromptConfig":
+        if "{question}" not in self.template:
+            raise ValueError(f"template {self.template!r} has no {{question}}: put it where the question goes")
+        if any(not stop for stop in self.stop):
+            raise ValueError("an empty stop string would end every response: remove it")
+        return self
+
+
+class Renderer:
+    """Renders one prompt with one tokenizer; the only place where text meets templates and special tokens."""
+
+    def __init__(self, tokenizer: Any, config: PromptConfig, shots: Sequence[Problem]) -> None:
+        if len(shots) < config.shots:
+            raise ConfigError(
+                f"the prompt wants {config.shots} shots, the task's shots split has {len(shots)}: "
+                "give the task more shots or the prompt fewer"
+            )
+        if config.style == "chat" and not getattr(tokenizer, "chat_template", None):
+            raise ConfigError("the model's tokenizer has no chat template: set style: plain in the prompt")
+        self.config = config
+        self._tokenizer = tokenizer
+        self._shots = shots
+        self.end_marker = self._end_marker()
+        """Token ids that close a finished completion."""
+        self.end_ids = tuple(dict.fromkeys((*_stop_ids(tokenizer), *self.end_marker[-1:])))
+        """Token ids at which sampling ends."""
+        self.digest = digest([config.model_dump(mode="json"), [[s.id, demonstration(s)] for s in shots]])
+
+    def prompt(self, question: Question) -> tuple[int, ...]:
+        """Token ids of the prompt for a question, up to where the response begins."""
+        if self.config.style == "plain":
+            return tuple(self._tokenizer(self._plain(question)).input_ids)
+        return tuple(self._chat(self._turns(question), open_turn=True, tokenize=True))
+
+    def completion(self, text: str, *, finished: bool) -> tuple[int, ...]:
+        """Token ids of a response as a training completion, closed by the end marker exactly when it finished."""
+        lead = " " if self.config.style == "plain" else ""
+        encoded = self._tokenizer.encode(lead + text.strip(), add_special_tokens=False, split_special_tokens=True)
+        return tuple(encoded) + (self.end_marker if finished else ())
+
+    def _shots_for(self, question: Question) -> list[Problem]:
+        same = [shot for shot in self._shots if shot.family == question.family]
+        chosen = (same or list(self._shots))[: self.config.shots]
+        if len(chosen) < self.config.shots:
+            raise ConfigError(
+                f"the prompt wants {self.config.shots} shots, family {question.family} has {len(chosen)}: "
+                "give the task more shots or the prompt fewer"
+            )
+        return chosen
+
+    def _written(self, question: Question) -> str:
+        return self.config.template.replace("{question}", question.text)
+
+    def _plain(self, question: Question) -> str:
+        system = [self.config.system] if self.config.system else []
+        shots = [f"{self._written(s)} {demonstration(s)}" for s in self._shots_for(question)]
+        return "\n\n".join([*system, *shots, self._written(question)])
+
+    def _turns(self, question: Question) -> list[dict[str, str]]:
+        turns = [{"role": "system", "content": self.config.system}] if self.config.system else []
+        for shot in self._shots_for(question):
+            turns.append({"role": "user", "content": self._written(shot)})
+            turns.append({"role": "assistant", "content": demonstration(shot)})
+        turns += [{"role": m.role, "content": m.content} for m in question.messages[:-1]]
+        return [*turns, {"role": "user", "content": self._written(question)}]
+
+    def _chat(self, turns: list[dict[str, str]], *, open_turn: bool, tokenize: bool) -> Any:
+        return self._tokenizer.apply_chat_template(
+            turns, add_generation_prompt=open_turn, tokenize=tokenize, return_dict=False
+        )
+
+    def _end_marker(self) -> tuple[int, ...]:
+        eos = self._tokenizer.eos_token_id
+        if self.config.style == "plain":
+            return (eos,) if eos is not None else ()
+        word = "answer"
+        turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": word}]
+        text = self._chat(turns, open_turn=False, tokenize=False)
+        after = text[text.rfind(word) + len(word) :].strip()
+        ids = self._tokenizer.encode(after, add_special_tokens=False)
+        special = [place for place, token in enumerate(ids) if token in self._tokenizer.all_special_ids]
+        if special:
+            return tuple(ids[: special[0] + 1])
+        return (eos,) if eos is not None else ()
+
+
+def demonstration(problem: Problem) -> str:
+    """The response shown for a problem used as a demonstration: its rationale where it has one, else its gold."""
+    text = problem.reference.get("rationale") or problem.gold
+    if text is None:
+        raise ConfigError(f"the demonstration {problem.text[:60]!r} has no gold answer: shots need answers")
+    return str(text)
+
+
+def _stop_ids(tokenizer: Any) -> tuple[int, ...]:
+    return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)

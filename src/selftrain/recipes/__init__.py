@@ -1,0 +1,69 @@
+"""Recipes: from a round to a training set, one paper a file.
+
+A recipe is a function decorated with `recipe`; its second parameter is its options, a pydantic model:
+
+    @recipe("mine", paper="arXiv:...")
+    def mine(round: Round, options: MyOptions) -> TrainingSet: ...
+
+Those of this package are named by their file; a user's own by `my_file.py:my_recipe` or `package.module:my_recipe`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from selftrain.errors import ConfigError
+from selftrain.imports import load_object
+from selftrain.validation import Options, parse
+
+if TYPE_CHECKING:
+    from selftrain.round import Round
+    from selftrain.training_set import TrainingSet
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe with what is known of it."""
+
+    name: str
+    paper: str
+    function: Callable[["Round", Any], "TrainingSet"]
+    options: type[Options]
+
+    def __call__(self, round: "Round", options: Options) -> "TrainingSet":
+        return self.function(round, options)
+
+    def parse(self, options: Mapping[str, Any]) -> Options:
+        """The options checked; raises ConfigError naming what is wrong."""
+        return parse(self.options, options, "recipe.options")
+
+
+def recipe(name: str, *, paper: str) -> Callable[[Callable[["Round", Any], "TrainingSet"]], Recipe]:
+    """Makes a function a recipe; `paper` is where it comes from."""
+
+    def wrap(function: Callable[["Round", Any], "TrainingSet"]) -> Recipe:
+        options = list(get_type_hints(function).values())[1]
+        return Recipe(name, paper, function, options)
+
+    return wrap
+
+
+def builtin_recipes() -> list[str]:
+    """Names of the recipes of this package."""
+    return sorted(module.name for module in iter_modules(__path__))
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of a name or import path. Raises ConfigError for what is none."""
+    if ":" in name:
+        found = load_object(name)
+    elif name in builtin_recipes():
+        found = getattr(import_module(f"selftrain.recipes.{name}"), name)
+    else:
+        known = ", ".join(builtin_recipes())
+        raise ConfigError(f"unknown recipe {name!r}: known are {known}; name your own as my_file.py:my_recipe")
+    if not isinstance(found, Recipe):
+        raise ConfigError(f"{name} is not a recipe: decorate the function with selftrain.recipes.recipe")
+    return found

@@ -1,0 +1,115 @@
+"""Round: what a recipe may do, from a parent model to a training set. Every verb is a durable step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from selftrain.models import Model
+from selftrain.prompts import PromptConfig
+from selftrain.records import Groups, Problem, Question
+from selftrain.training import TrainingConfig
+from selftrain.training_set import Row, TrainingSet, rescaled
+from selftrain.verbs import Draw, Samples, SamplingConfig, Verbs
+
+
+@dataclass(slots=True)
+class Round:
+    """One turn of the loop. A recipe reads these fields and calls these verbs; it opens no file."""
+
+    number: int
+    """1 for the first round."""
+    parent: Model
+    base: Model
+    problems: tuple[Problem, ...]
+    """The task's training problems."""
+    rng: np.random.Generator
+    """Seeded by the run's seed and the round's number."""
+    prompt: PromptConfig
+    """The prompt that is trained, and audited."""
+    sampling_prompt: PromptConfig
+    """The prompt that training samples are drawn with."""
+    sampling: SamplingConfig
+    training: TrainingConfig
+    verbs: Verbs
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Problems or rows left out so far, by reason."""
+
+    def sample(
+        self, model: Model, problems: Sequence[Question], n: int, *, prompt: PromptConfig | None = None
+    ) -> Samples:
+        """Draws `n` responses to each problem from a model of the run, fresh for this round."""
+        return self.verbs.sample(
+            model,
+            problems,
+            n,
+            prompt=prompt or self.sampling_prompt,
+            sampling=self.sampling,
+            draw=Draw("train", self.number),
+        )
+
+    def judge(self, samples: Samples) -> Groups:
+        """Judges samples of training problems against their gold answers."""
+        known = {problem.id: problem for problem in self.problems}
+        return self.verbs.judge(samples, [known[problem.id] for problem in samples.problems])
+
+    def score(self, model: Model, groups: Groups, *, prompt: PromptConfig | None = None) -> list[list[list[float]]]:
+        """Log-probabilities (nats) of each response's tokens under a model, given the training prompt.
+
+        One list a group, in it one a response; the end marker counts exactly when the response finished.
+        """
+        renderer = self.verbs.renderer(model, prompt or self.prompt)
+        pairs = [
+            (renderer.prompt(group.problem), renderer.completion(r.text, finished=r.finish == "stop"))
+            for group in groups
+            for r in group.responses
+        ]
+        scores = iter(self.verbs.score(model, pairs))
+        return [[next(scores) for _ in group.responses] for group in groups]
+
+    def train(self, rows: TrainingSet, *, start: Model | None = None, name: str | None = None) -> Model:
+        """Trains from `start` (the parent if not given)."""
+        return self.verbs.train(start or self.parent, rows, self.training, name=name or f"round-{self.number:02d}")
+
+    def keep(self, groups: Groups, *, of: Groups, reason: str) -> Groups:
+        """Notes how many of the groups `of` are not among `groups`, and why; returns `groups`."""
+        self._drop(reason, len(of) - len(groups))
+        return groups
+
+    def nothing(self, groups: Groups, *, reason: str) -> TrainingSet:
+        """The empty training set, with the reason noted."""
+        self._drop(reason, len(groups))
+        return TrainingSet((), dict(self.dropped))
+
+    def training_set(self, groups: Groups, weights: Sequence[float] | np.ndarray | None = None) -> TrainingSet:
+        """Every response of the groups as a row of the training prompt, with its group's weight, shape [groups].
+
+        Rows too long or with an empty completion are dropped and counted; then weights get mean 1.
+        """
+        renderer = self.verbs.renderer(self.parent, self.prompt)
+        rows = []
+        for group, weight in zip(groups, np.ones(len(groups)) if weights is None else weights, strict=True):
+            prompt = renderer.prompt(group.problem)
+            for response in group.responses:
+                completion = renderer.completion(response.text, finished=response.finish == "stop")
+                if not response.text.strip():
+                    self._drop("empty response", 1)
+                elif len(prompt) + len(completion) > self.training.max_length:
+                    self._drop(f"longer than {self.training.max_length} tokens", 1)
+                else:
+                    rows.append(
+                        Row(
+                            input_ids=prompt + completion,
+                            completion_start=len(prompt),
+                            weight=float(weight),
+                            problem=group.problem.id,
+                            response=response.id,
+                            prompt_text=group.problem.text,
+                            completion_text=response.text,
+                        )
+                    )
+        return TrainingSet(rescaled(rows), dict(self.dropped))
+
+    def _drop(self, reason: str, count: int) -> None:
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count

@@ -1,0 +1,128 @@
+"""The folder of a run: its resolved configuration, rounds, final model and verdict."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selftrain.audit import Audit
+from selftrain.config import EXTENDING, RunConfig, changed_keys
+from selftrain.errors import WorkspaceError
+from selftrain.models import Model, link_model
+from selftrain.progress import say
+from selftrain.store import Workspace, lock, write_json, write_text
+from selftrain.training_set import TrainingSet
+
+LIBRARIES = ("selftrain", "torch", "transformers", "trl", "peft", "numpy", "reasoning-gym", "math-verify")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's folder, held by this process alone."""
+
+    path: Path
+
+    @property
+    def metrics(self) -> Path:
+        """Path of metrics.jsonl."""
+        return self.path / "metrics.jsonl"
+
+    def begin(self, config: RunConfig, digests: dict[str, str]) -> None:
+        """Writes run.yaml, or checks that the run there is the same and at most made longer.
+
+        Raises WorkspaceError naming the changed keys.
+        """
+        settings = config.model_dump(mode="json", exclude={"workspace"})
+        found = self.path / "run.yaml"
+        if found.exists():
+            before = yaml.safe_load(found.read_text(encoding="utf-8"))
+            self._check(before["config"], settings, before["digests"], digests)
+            changed = changed_keys(before["versions"], _versions())
+            if changed:
+                say(f"note: other versions than when the run began: {', '.join(changed)}")
+        text = yaml.safe_dump(
+            {"config": settings, "versions": _versions(), "digests": digests},
+            sort_keys=False,
+            allow_unicode=True,
+        )
+        write_text(found, text)
+
+    def round(self, number: int) -> Path:
+        """Folder of a round; 0 is the base."""
+        folder = self.path / "rounds" / f"{number:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def save_rows(self, number: int, rows: TrainingSet) -> None:
+        """Keeps a round's training set: Parquet with weight and provenance."""
+        rows.save(self.round(number) / "training.parquet")
+
+    def save_audit(self, number: int, audit: Audit) -> None:
+        """Keeps a round's audit on the select split."""
+        write_json(self.round(number) / "audit.json", audit.to_json())
+
+    def save_model(self, number: int, model: Model) -> None:
+        """Keeps a round's model: its adapter, or the whole (merged) model."""
+        folder = self.round(number)
+        if model.adapter is not None:
+            _replace_folder(folder / "adapter", lambda target: shutil.copytree(model.adapter or "", target))
+        else:
+            _replace_folder(folder / "model", lambda target: link_model(model.folder, target))
+
+    def save_round(self, number: int, facts: dict[str, Any]) -> None:
+        """Keeps what became of a round."""
+        write_json(self.round(number) / "round.json", facts)
+
+    def finish(self, final: Model | None, audit: Audit | None, facts: dict[str, Any]) -> None:
+        """Keeps the promoted model in `final/` (none if nothing was promoted) and the final audit."""
+        if final is not None:
+            _replace_folder(self.path / "final", lambda target: link_model(final.folder, target))
+        if audit is not None:
+            write_json(self.path / "audit.json", audit.to_json())
+        write_json(self.path / "result.json", facts)
+
+    def _check(self, before: dict[str, Any], now: dict[str, Any], old: dict[str, str], new: dict[str, str]) -> None:
+        keys = [key for key in changed_keys(before, now) if key not in EXTENDING]
+        if now["rounds"] < before["rounds"]:
+            keys.append("rounds")
+        if keys:
+            raise WorkspaceError(
+                f"the run {self.path} was begun with another configuration; changed: {', '.join(keys)}. "
+                "Undo the change or give the run another name"
+            )
+        moved = changed_keys(old, new)
+        if moved:
+            raise WorkspaceError(
+                f"the content of {', '.join(moved)} changed since the run {self.path} began: "
+                "restore it or give the run another name"
+            )
+
+
+@contextmanager
+def open_run_folder(workspace: Workspace, name: str) -> Iterator[RunFolder]:
+    """The folder of a run, locked. Raises WorkspaceError if another process runs it."""
+    path = workspace.root / name
+    path.mkdir(exist_ok=True)
+    with lock(path / "lock", wait=False, what=f"the run {path}"):
+        yield RunFolder(path)
+
+
+def _replace_folder(target: Path, make: Any) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    make(target)
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,146 @@
+"""A session: one process working on a run, with everything the loop needs at hand."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from selftrain.audit import Audit, promotes, verdict_line
+from selftrain.config import RunConfig
+from selftrain.digest import seed_from
+from selftrain.measure import Measure
+from selftrain.metrics import Metrics
+from selftrain.models import Model, resolve_model
+from selftrain.progress import say
+from selftrain.recipes import Recipe, load_recipe
+from selftrain.round import Round
+from selftrain.run_folder import RunFolder, open_run_folder
+from selftrain.store import Workspace, write_json
+from selftrain.tasks import Task, load_task
+from selftrain.training_set import TrainingSet
+from selftrain.validation import Options
+from selftrain.verbs import Verbs
+
+
+@dataclass(slots=True)
+class Session:
+    """What the loop works with."""
+
+    config: RunConfig
+    task: Task
+    base: Model
+    recipe: Recipe
+    options: Options
+    folder: RunFolder
+    workspace: Workspace
+    verbs: Verbs
+    measure: Measure
+    metrics: Metrics
+    lines: list[str] = field(default_factory=list)
+
+    def baseline(self) -> None:
+        """Measures the base on the select split under each prompt of the run."""
+        self.metrics.round = 0
+        figures = self.measure.baseline(self.base)
+        write_json(self.folder.round(0) / "baseline.json", {"split": "select", "pass@1": figures})
+        for name, figure in figures.items():
+            self._tell(f"base, {name}: pass@1 {figure:.3f} on select ({len(self.task.splits['select'])} problems)")
+
+    def round(self, number: int, parent: Model) -> Round:
+        """A round to hand to the recipe."""
+        self.metrics.round = number
+        self.workspace.opened.clear()
+        return Round(
+            number=number,
+            parent=parent,
+            base=self.base,
+            problems=self.task.splits["train"],
+            rng=np.random.default_rng(seed_from([self.config.seed, "round", number])),
+            prompt=self.config.prompt,
+            sampling_prompt=self.config.drawing_prompt,
+            sampling=self.config.sampling,
+            training=self.config.training,
+            verbs=self.verbs,
+        )
+
+    def keep_rows(self, round: Round, rows: TrainingSet) -> None:
+        """Keeps a round's training set and says what is in it."""
+        self.folder.save_rows(round.number, rows)
+        dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in rows.dropped.items())
+        if rows:
+            weights = [row.weight for row in rows]
+            spread = f"weights {min(weights):.2f} to {max(weights):.2f}"
+            self._tell(f"round {round.number}: {len(rows):,} training rows, {spread}{dropped}")
+        else:
+            self._tell(f"round {round.number}: nothing to train on{dropped}")
+            self._close(round, promoted=False, reason="nothing to train on")
+
+    def promotes(self, round: Round, candidate: Model) -> bool:
+        """Whether the audit on the select split makes a candidate the next parent."""
+        self.folder.save_model(round.number, candidate)
+        audit = self.measure.compare(round.parent, candidate, "select")
+        self.folder.save_audit(round.number, audit)
+        is_base = round.parent.digest == self.base.digest
+        against_base = None if is_base else self.measure.holds_base(self.base, candidate)
+        decision, reason = promotes(self.config.promote, audit, against_base)
+        self._tell(f"round {round.number}: {verdict_line(audit)} (select)")
+        self._tell(f"round {round.number}: {reason}")
+        self._close(round, promoted=decision, reason=reason)
+        return decision
+
+    def promote(self, round: Round, candidate: Model) -> Model:
+        """The candidate as the next parent, its adapter merged into the master weights."""
+        merged = self.verbs.merged(candidate)
+        self.folder.save_model(round.number, merged)
+        return merged
+
+    def final_audit(self, final: Model) -> Audit:
+        """The final model against the base on the test split."""
+        self.metrics.round = self.config.rounds
+        return self.measure.compare(self.base, final, "test")
+
+    def finish(self, final: Model, promoted: Sequence[int], audit: Audit | None) -> tuple[str, ...]:
+        """Keeps the final model and verdict; returns the story of the run."""
+        facts = {"promoted": list(promoted), "verdict": audit.verdict if audit else None}
+        self.folder.finish(final if promoted else None, audit, facts)
+        if audit is None:
+            self._tell("nothing was promoted: the base is kept")
+        return tuple(self.lines)
+
+    def _close(self, round: Round, *, promoted: bool, reason: str) -> None:
+        steps = list(dict.fromkeys(self.workspace.opened))
+        facts = {"parent": round.parent.name, "promoted": promoted, "reason": reason, "steps": steps}
+        self.folder.save_round(round.number, facts)
+
+    def _tell(self, line: str) -> None:
+        self.lines.append(line)
+        say(line)
+
+
+@contextmanager
+def open_session(config: RunConfig) -> Iterator[Session]:
+    """Loads task, recipe and base, takes the run's folder and starts the judges."""
+    recipe = load_recipe(config.recipe.name)
+    options = recipe.parse(config.recipe.options)
+    task = load_task(config.task, config.seed)
+    for note in task.notes:
+        say(f"note: {note}")
+    base = resolve_model(config.model)
+    workspace = Workspace(config.workspace)
+    with open_run_folder(workspace, config.name) as folder:
+        folder.begin(config, {"task": task.digest, "model": base.digest})
+        metrics = Metrics(folder.metrics)
+        verbs = Verbs(
+            workspace,
+            seed=config.seed,
+            engine=config.engine,
+            judge=config.judge.name or task.judge,
+            judge_workers=config.judge.workers,
+            judge_deadline=config.judge.deadline,
+            shots=task.splits.get("shots", ()),
+            metrics=metrics,
+        )
+        measure = Measure(verbs, task, config.audit, prompt=config.prompt, drawing_prompt=config.drawing_prompt)
+        with verbs:
+            yield Session(config, task, base, recipe, options, folder, workspace, verbs, measure, metrics)

@@ -1,0 +1,203 @@
+"""The workspace: durable steps on disk, with locks, torn-write repair and atomic sealing.
+
+A step is a folder named by the digest of everything that determines its result. Rows arrive in append-only JSONL
+(`rows.jsonl`) and are sealed into Parquet (`rows.parquet`) when the step is complete; a sealed step can be reopened
+and grown. A process may die between any two instructions: what was appended whole is kept, the rest is owed again.
+"""
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selftrain.digest import digest
+from selftrain.errors import WorkspaceError
+from selftrain.progress import say
+
+Row = dict[str, Any]
+STEPS = ".steps"
+_LEFT = "_left"
+
+
+class Workspace:
+    """A folder of runs and of the steps they share."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.opened: list[str] = []
+        """Names of the steps opened so far, in order."""
+        try:
+            (root / STEPS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"cannot write the workspace {root}: {error.strerror}; name another folder") from None
+
+    @contextmanager
+    def step(self, kind: str, inputs: Mapping[str, Any]) -> Iterator["Step"]:
+        """Opens the step that these inputs (JSON values) determine, for this process alone.
+
+        Waits while another process works on it.
+        """
+        folder = self.root / STEPS / f"{kind}-{digest(inputs)}"
+        folder.mkdir(exist_ok=True)
+        self.opened.append(folder.name)
+        with lock(folder / "lock", wait=True, what=f"step {folder.name}"):
+            if not (folder / "step.json").exists():
+                write_json(folder / "step.json", {"kind": kind, "inputs": inputs})
+            yield Step(folder)
+
+
+class Step:
+    """A locked step: rows keyed by their `id`, or a folder built whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._sealed = folder / "rows.parquet"
+        self._open = folder / "rows.jsonl"
+        self.rows: dict[str, Row] = {}
+        """Rows in the order they came."""
+        if self._sealed.exists():
+            self.rows.update((row["id"], row) for row in read_parquet(self._sealed))
+        if self._open.exists():
+            self.rows.update((row["id"], row) for row in _repair(self._open))
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Adds rows that belong together: after a crash either all of them are there or none."""
+        lines = [json.dumps({**row, _LEFT: len(rows) - i}) for i, row in enumerate(rows, start=1)]
+        with self._open.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.update((row["id"], row) for row in rows)
+
+    def seal(self) -> None:
+        """Writes all rows as Parquet and drops the JSONL; nothing to do if no row came since the last time."""
+        if not self._open.exists():
+            return
+        write_parquet(self._sealed, list(self.rows.values()))
+        self._open.unlink()
+
+    def build(self, name: str, make: Callable[[Path], object]) -> Path:
+        """A folder inside the step; `make` writes it whole or not at all."""
+        target = self.folder / name
+        if not target.exists():
+            make(target)
+        return target
+
+
+@contextmanager
+def lock(path: Path, *, wait: bool, what: str) -> Iterator[None]:
+    """Holds an exclusive lock that ends with the process, however it ends.
+
+    Raises WorkspaceError if another process holds it and `wait` is false.
+    """
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise WorkspaceError(f"{what} is in use by another process: wait for it, or name another run") from None
+            say(f"waiting for another process to finish {what}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces a JSON file as a whole."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a text file as a whole."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    _replace(path, write)
+
+
+def append_json(path: Path, value: Any) -> None:
+    """Adds a line to a JSONL file; a torn last line of an earlier process is closed first."""
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """The lines of a JSONL file that are whole."""
+    values = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                values.append(json.loads(line))
+    return values
+
+
+def write_parquet(path: Path, rows: Sequence[Row], schema: pa.Schema | None = None) -> None:
+    """Replaces a Parquet file as a whole."""
+
+    def write(temporary: Path) -> None:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
+
+    _replace(path, write)
+
+
+def read_parquet(path: Path) -> list[Row]:
+    """The rows of a Parquet file."""
+    rows: list[Row] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def _repair(path: Path) -> list[Row]:
+    """The rows of whole appends; what follows the last of them is cut off the file."""
+    rows: list[Row] = []
+    pending: list[Row] = []
+    good = place = 0
+    with path.open("rb") as file:
+        for line in file:
+            place += len(line)
+            try:
+                row = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                row = None
+            if row is None:
+                break
+            left = row.pop(_LEFT)
+            pending.append(row)
+            if left == 0:
+                rows += pending
+                pending = []
+                good = place
+    if good < path.stat().st_size:
+        with path.open("r+b") as file:
+            file.truncate(good)
+    return rows
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,110 @@
+"""GSM8K: grade-school word problems whose answers are one number."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from selftrain.digest import seed_from
+from selftrain.errors import ConfigError, DataError, MissingExtraError
+from selftrain.records import Problem
+from selftrain.tasks.tables import read_rows
+from selftrain.tasks.task import Task, make_task, unique
+from selftrain.validation import Options, parse
+
+FINAL = re.compile(r"####\s*\$?(-?[\d,]*\.?\d+)\s*$")
+CALCULATION = re.compile(r"<<[^<>\n]*>>")
+
+
+class Gsm8kOptions(Options):
+    """Where GSM8K comes from and how many of its problems are used."""
+
+    path: str = "openai/gsm8k"
+    """Name of a data set on the hub, or a local folder with `train.jsonl` and `test.jsonl`."""
+    train: Annotated[int, Field(ge=1)] | None = None
+    """Training problems; all that are left of the original training set when not given."""
+    select: Annotated[int, Field(ge=1)] = 500
+    """Problems for promotion, cut from the original training set."""
+    test: Annotated[int, Field(ge=1)] | None = None
+    """Problems of the original test set; all when not given."""
+    shots: Annotated[int, Field(ge=0)] = 8
+    """Demonstrations, cut from the original training set."""
+
+
+def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
+    """GSM8K with `select` and `shots` cut from its training set.
+
+    The training set is put in a seeded order and cut into select, shots and train in turn, so that raising
+    `train` or `test` moves no question. The gold answer is the number after `####` without thousands
+    separators; the text before it, without calculator annotations, is the reference's `rationale`.
+    """
+    chosen = parse(Gsm8kOptions, options, "task.options")
+    train, train_notes = unique(_problems(chosen.path, "train"), "the original training set")
+    test, test_notes = unique(_problems(chosen.path, "test"), "the original test set")
+    tested = {problem.id for problem in test}
+    free = _shuffled([problem for problem in train if problem.id not in tested], seed)
+    notes = train_notes + test_notes
+    if len(free) < len(train):
+        notes.append(f"dropped {len(train) - len(free)} training questions that are in the test set")
+    held = chosen.select + chosen.shots
+    return make_task(
+        "gsm8k",
+        splits={
+            "train": _first(free[held:], chosen.train, "train", "after select and shots"),
+            "select": _first(free, chosen.select, "select", "in the training set"),
+            "test": _first(_shuffled(test, seed), chosen.test, "test", "in the test set"),
+            "shots": _first(free[chosen.select :], chosen.shots, "shots", f"after {chosen.select} for select"),
+        },
+        judge="number",
+        notes=notes,
+    )
+
+
+def _shuffled(problems: Iterable[Problem], seed: int) -> list[Problem]:
+    return sorted(problems, key=lambda problem: seed_from([seed, problem.id]))
+
+
+def _first(problems: list[Problem], size: int | None, split: str, where: str) -> list[Problem]:
+    if size is not None and size > len(problems):
+        raise DataError(f"gsm8k: {size} problems asked for {split}, {len(problems)} are {where}: lower it")
+    return problems[:size]
+
+
+def _problems(path: str, split: str) -> list[Problem]:
+    problems = []
+    for place, row in _rows(path, split):
+        question, answer = row.get("question"), row.get("answer")
+        final = FINAL.search(answer) if isinstance(answer, str) else None
+        if not isinstance(question, str) or not isinstance(answer, str) or final is None:
+            raise DataError(f"{place}: wanted a question and an answer that ends in '#### NUMBER'")
+        rationale = CALCULATION.sub("", answer[: final.start()]).strip()
+        gold = final.group(1).replace(",", "")
+        problems.append(Problem.make(question, gold=gold, reference={"rationale": rationale}))
+    return problems
+
+
+def _rows(path: str, split: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return read_rows(folder / f"{split}.jsonl")
+    if path.startswith((".", "/", "~")) or path.count("/") > 1:
+        raise ConfigError(f"task.options.path: there is no folder {path} (with train.jsonl and test.jsonl)")
+    return ((f"{path} {split} row {i}", row) for i, row in enumerate(_hub_rows(path, split), start=1))
+
+
+def _hub_rows(name: str, split: str) -> Iterable[Mapping[str, Any]]:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise MissingExtraError("datasets", "tasks") from None
+    try:
+        rows: Iterable[Mapping[str, Any]] = load_dataset(name, "main", split=split)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{name} cannot be read from the hub ({reason}): "
+            "check the name and the connection, or name a folder with train.jsonl and test.jsonl"
+        ) from error
+    return rows

@@ -1,0 +1,52 @@
+"""From a task's name and options to its problems."""
+
+from typing import Any
+
+from pydantic import Field
+
+from selftrain.errors import ConfigError
+from selftrain.imports import is_import_path, load_object
+from selftrain.tasks.files import files_task
+from selftrain.tasks.gsm8k import gsm8k_task
+from selftrain.tasks.reasoning_gym import reasoning_gym_task
+from selftrain.tasks.task import Task
+from selftrain.validation import Options
+
+BUILT_IN = {"files": files_task, "gsm8k": gsm8k_task, "reasoning_gym": reasoning_gym_task}
+
+
+class TaskConfig(Options):
+    """Which problems a run uses."""
+
+    name: str
+    """`reasoning_gym:FAMILY`, `reasoning_gym`, `gsm8k`, `files`, or the import path of your own function."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the task; each task knows its own."""
+
+
+def load_task(config: TaskConfig, seed: int) -> Task:
+    """The task of a configuration; the same configuration and seed give the same problems in the same order.
+
+    Raises ConfigError for an unknown name or option, DataError for data that cannot be used.
+    """
+    name, options = config.name, dict(config.options)
+    if name.startswith("reasoning_gym:"):
+        return reasoning_gym_task(options, seed, family=name.removeprefix("reasoning_gym:"))
+    if name in BUILT_IN:
+        return BUILT_IN[name](options, seed)
+    if is_import_path(name):
+        return _own_task(name, options, seed)
+    raise ConfigError(
+        f"there is no task {name!r}: known are reasoning_gym:FAMILY, {', '.join(sorted(BUILT_IN))}, "
+        "or your own as package.module:function or path/file.py:function"
+    )
+
+
+def _own_task(spec: str, options: dict[str, Any], seed: int) -> Task:
+    function = load_object(spec)
+    if not callable(function):
+        raise ConfigError(f"{spec} is no function: a task is a function (options, seed) that returns a Task")
+    task = function(options, seed)
+    if not isinstance(task, Task):
+        raise ConfigError(f"{spec} returned {type(task).__name__}: it must return a Task made by make_task")
+    return task

@@ -1,0 +1,116 @@
+"""Rows of JSONL, CSV and Parquet files, which are hostile: bounded in size, read as plain values only."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from selftrain.errors import DataError
+
+MAX_ROW = 1_000_000
+"""Largest row, in bytes of a line or characters of a row's text."""
+
+Row = Mapping[str, Any]
+Placed = Iterator[tuple[str, Row]]
+"""Rows, each with its place for messages, such as `data.csv line 3`."""
+
+
+def read_rows(path: Path) -> Placed:
+    """The rows of a file by its extension: .jsonl, .csv or .parquet.
+
+    Raises DataError when the file is missing, holds no rows, or cannot be read.
+    """
+    readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path} is no known kind of file: wanted one of {', '.join(readers)}")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}: give its path from the current folder or in full")
+    return _some(reader(path), path)
+
+
+def _some(rows: Placed, path: Path) -> Placed:
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
+        raise DataError(f"{path} holds no rows: wanted at least one problem")
+
+
+def _too_long(place: str) -> DataError:
+    return DataError(f"{place} is longer than {MAX_ROW:,} characters: shorten or remove it")
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Lines with their ends, none longer than the limit and all of them text."""
+    number = 0
+    try:
+        while line := file.readline(MAX_ROW + 1):
+            number += 1
+            if len(line) > MAX_ROW:
+                raise _too_long(f"{path} line {number}")
+            yield line
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text near line {number + 1}: convert it to UTF-8") from None
+
+
+def _jsonl(path: Path) -> Placed:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(_lines(path, file), start=1):
+            if not line.strip():
+                continue
+            place = f"{path} line {number}"
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                reason = getattr(error, "msg", None) or "numbers too long or values nested too deep"
+                raise DataError(f"{place} is not JSON ({reason}): wanted one object a line") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{place} holds {type(row).__name__}: wanted one JSON object a line")
+            yield place, row
+
+
+def _csv(path: Path) -> Placed:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(_lines(path, file), strict=True)
+        while True:
+            old_limit = csv.field_size_limit(MAX_ROW)  # global to the csv module: put back below
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise DataError(f"{path} line {reader.line_num} is not CSV ({error}): check its quotes") from None
+            finally:
+                csv.field_size_limit(old_limit)
+            if row is None:
+                return
+            yield f"{path} line {reader.line_num}", _even(row, f"{path} line {reader.line_num}")
+
+
+def _even(row: dict[str | Any, str | Any], place: str) -> Row:
+    if None in row:
+        raise DataError(f"{place} has more fields than the header: put quotes around fields with commas")
+    if None in row.values():
+        raise DataError(f"{place} has fewer fields than the header: fill it up with commas")
+    if sum(map(len, row.values())) > MAX_ROW:
+        raise _too_long(place)
+    return {key: value if value.strip() else None for key, value in row.items()}
+
+
+def _parquet(path: Path) -> Placed:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256):
+                for row in batch.to_pylist():
+                    number += 1
+                    if len(str(row)) > MAX_ROW:
+                        raise _too_long(f"{path} row {number}")
+                    yield f"{path} row {number}", row
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path} is not readable as Parquet after row {number} ({reason})") from None

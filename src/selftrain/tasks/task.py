@@ -1,0 +1,140 @@
+"""A task: problems cut into splits and suites that share no question, and the judge that marks them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from selftrain.digest import digest
+from selftrain.errors import DataError
+from selftrain.records import Problem
+
+SPLITS = ("train", "select", "test", "shots")
+REQUIRED = ("train", "select", "test")
+GOLD_JUDGES = ("exact", "math", "number")
+"""The judges that compare with a gold answer; reasoning_gym's scorers and a user's own may do without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A named set of problems from outside the training distribution; promotion reads `select` only."""
+
+    select: tuple[Problem, ...]
+    test: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Problems and their judge; `make_task` builds one whose parts share no question."""
+
+    name: str
+    splits: Mapping[str, tuple[Problem, ...]]
+    """Keys among `train`, `select` (promotion and choices), `test` (read once), `shots` (demonstrations)."""
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    judge: str
+    """Judge spec: a known name, or the import path of a user's own."""
+    notes: tuple[str, ...] = ()
+    """What was done to the data that a reader should know, such as duplicates dropped."""
+
+    def parts(self) -> Iterator[tuple[str, tuple[Problem, ...]]]:
+        """Every split and every half of a suite with its name, such as `test` or `suite hard, test`."""
+        yield from self.splits.items()
+        for name, suite in self.suites.items():
+            yield f"suite {name}, select", suite.select
+            yield f"suite {name}, test", suite.test
+
+    @property
+    def digest(self) -> str:
+        """Digest of the judge and of every part's problem ids and gold answers, in order."""
+        return digest([self.judge, [[name, [[p.id, p.gold] for p in part]] for name, part in self.parts()]])
+
+
+def make_task(
+    name: str,
+    *,
+    splits: Mapping[str, Sequence[Problem]],
+    judge: str,
+    suites: Mapping[str, Suite] | None = None,
+    notes: Sequence[str] = (),
+) -> Task:
+    """A task whose parts are distinct by content.
+
+    A question repeated inside one part is kept once and counted in the notes. Raises DataError when two parts
+    share a question, when train, select, test or a half of a suite is empty, or when gold answers are missing
+    that the judge needs. Only `train` may go without any, for recipes that learn from no labels.
+    """
+    for split in splits:
+        if split not in SPLITS:
+            raise DataError(f"{name} has a split {split!r}: known splits are {', '.join(SPLITS)}")
+    kept: dict[str, tuple[Problem, ...]] = {}
+    told = list(notes)
+    for split, problems in splits.items():
+        kept[split], more = unique(problems, split)
+        told += more
+    halves: dict[str, Suite] = {}
+    for suite_name, suite in (suites or {}).items():
+        select, more_select = unique(suite.select, f"suite {suite_name}, select")
+        test, more_test = unique(suite.test, f"suite {suite_name}, test")
+        halves[suite_name] = Suite(select=select, test=test)
+        told += more_select + more_test
+    if kept.get("train") and all(problem.gold is None for problem in kept["train"]):
+        told.append("train has no gold answers: only recipes that need no labels can learn from it")
+    task = Task(name=name, splits=kept, suites=halves, judge=judge, notes=tuple(told))
+    _check_filled(task)
+    _check_disjoint(task)
+    _check_golds(task)
+    return task
+
+
+def unique(problems: Sequence[Problem], where: str) -> tuple[tuple[Problem, ...], list[str]]:
+    """The problems with each question once (its first appearance), and a note when any were dropped."""
+    first: dict[str, Problem] = {}
+    for problem in problems:
+        first.setdefault(problem.id, problem)
+    dropped = len(problems) - len(first)
+    if not dropped:
+        return tuple(problems), []
+    other = sum(first[problem.id].gold != problem.gold for problem in problems)
+    note = f"dropped {count(dropped, 'duplicate question')} from {where}"
+    return tuple(first.values()), [f"{note}, {other} of them with another answer" if other else note]
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 question` or `3 questions`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def quoted(problem: Problem, width: int = 60) -> str:
+    """The start of a question, in quotes, for a message of one line."""
+    text = " ".join(problem.text.split())
+    return repr(text if len(text) <= width else text[: width - 3] + "...")
+
+
+def _check_filled(task: Task) -> None:
+    parts = {**dict.fromkeys(REQUIRED, ()), **dict(task.parts())}
+    empty = [part for part, problems in parts.items() if not problems and part != "shots"]
+    if empty:
+        raise DataError(f"{task.name}: {empty[0]} has no problems: give it at least one")
+
+
+def _check_disjoint(task: Task) -> None:
+    owner: dict[str, str] = {}
+    for part, problems in task.parts():
+        shared = [problem for problem in problems if problem.id in owner]
+        if shared:
+            other = owner[shared[0].id]
+            raise DataError(
+                f"{task.name}: {count(len(shared), 'question')} of {part} also in other parts, such as "
+                f"{quoted(shared[0])} in {other}: remove them from one of the two"
+            )
+        owner.update((problem.id, part) for problem in problems)
+
+
+def _check_golds(task: Task) -> None:
+    if task.judge not in GOLD_JUDGES:
+        return
+    for part, problems in task.parts():
+        bare = [problem for problem in problems if problem.gold is None]
+        if bare and not (part == "train" and len(bare) == len(problems)):
+            raise DataError(
+                f"{task.name}: {count(len(bare), 'problem')} of {part} without a gold answer, such as "
+                f"{quoted(bare[0])}: give each an answer or remove it"
+            )

@@ -1,0 +1,47 @@
+"""Weighted training on top of TRL; the parts that need torch load when they are first asked for."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from selftrain.errors import MissingExtraError
+from selftrain.training.config import LoraConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from selftrain.training.losses import (
+        weighted_preference_loss,
+        weighted_sequence_loss,
+        weighted_token_loss,
+    )
+    from selftrain.training.sft import WeightedCollator, WeightedSFTTrainer
+    from selftrain.training.train import train_sft
+
+__all__ = [
+    "LoraConfig",
+    "TrainingConfig",
+    "WeightedCollator",
+    "WeightedSFTTrainer",
+    "train_sft",
+    "weighted_preference_loss",
+    "weighted_sequence_loss",
+    "weighted_token_loss",
+]
+
+_HOMES = {
+    "WeightedCollator": "sft",
+    "WeightedSFTTrainer": "sft",
+    "train_sft": "train",
+    "weighted_preference_loss": "losses",
+    "weighted_sequence_loss": "losses",
+    "weighted_token_loss": "losses",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    needed = ("torch",) if _HOMES[name] == "losses" else ("torch", "trl", "peft", "datasets")
+    for library in needed:
+        if find_spec(library) is None:
+            raise MissingExtraError(library, "train")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

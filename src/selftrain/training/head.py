@@ -1,0 +1,69 @@
+"""The loss of completion tokens without the logits of all the others."""
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
+
+LOGITS_AT_ONCE = 2**26
+"""Logits kept for the backward pass; more of them are made in chunks, and made again when it needs them."""
+
+
+def add_completion_nll(model: Any) -> None:
+    """Teach the forward of a transformers causal language model the argument `completion_labels`.
+
+    `model(input_ids=..., attention_mask=..., completion_labels=labels)` returns the negative log-likelihood
+    of each label, shape [rows, tokens - 1], in float32 and 0 where the next label is -100. Only the
+    positions before a label pass through the output head. It lives in `forward` so that wrappers (adapters,
+    autocast, data parallel) still see one call; without the argument nothing changes.
+    """
+    plain = model.forward
+    bare = _logits_are_bare(model)
+
+    @functools.wraps(type(model).forward)
+    def forward(*args: Any, completion_labels: Tensor | None = None, **kwargs: Any) -> Any:
+        if completion_labels is None:
+            return plain(*args, **kwargs)
+        kwargs["use_cache"] = False
+        mask = completion_labels[:, 1:] != -100
+        targets = completion_labels[:, 1:][mask]
+        if bare:
+            hidden = model.base_model(*args, **kwargs).last_hidden_state[:, :-1][mask]
+            nll = _head_nll(model.get_output_embeddings(), hidden, targets)
+        else:
+            nll = cross_entropy(plain(*args, **kwargs).logits[:, :-1][mask].float(), targets, reduction="none")
+        return nll.new_zeros(mask.shape).masked_scatter(mask, nll)
+
+    model.forward = forward
+
+
+def _logits_are_bare(model: Any) -> bool:
+    """Whether the logits are the head's output and no more (no cap, no scale), tried out on two tokens."""
+    head = model.get_output_embeddings()
+    if head is None or model.base_model is model:
+        return False
+    ids = torch.arange(2, device=model.device)[None]
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        bare = torch.equal(head(model.base_model(ids).last_hidden_state), model(ids).logits)
+    model.train(training)
+    return bare
+
+
+def _head_nll(head: Any, hidden: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood of `targets` [n] given `hidden` [n, width], in float32."""
+    size = max(1, LOGITS_AT_ONCE // int(head.weight.shape[0]))
+    if len(targets) <= size:
+        return _chunk_nll(head, hidden, targets)
+    chunks = zip(torch.split(hidden, size), torch.split(targets, size), strict=True)
+    return torch.cat(
+        [checkpoint(_chunk_nll, head, h, t, use_reentrant=False, preserve_rng_state=False) for h, t in chunks]
+    )
+
+
+def _chunk_nll(head: Any, hidden: Tensor, targets: Tensor) -> Tensor:
+    return cross_entropy(head(hidden).float(), targets, reduction="none")

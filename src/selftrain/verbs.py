@@ -1,0 +1,328 @@
+"""The durable verbs: sample, judge, score, train, each a step of the workspace that is read back when it is there."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import Field
+
+from selftrain.digest import digest, seed_from
+from selftrain.engines import Completion, Engine, EngineConfig, Request, Sampling, load_engine
+from selftrain.judges import JudgePool
+from selftrain.judges.identity import judge_identity
+from selftrain.metrics import Metrics
+from selftrain.models import Model, load_model, load_tokenizer, merge, open_model, save_adapter, save_model
+from selftrain.progress import progress
+from selftrain.prompts import PromptConfig, Renderer
+from selftrain.records import Group, Groups, Judgement, Problem, Question, Response
+from selftrain.store import Step, Workspace
+from selftrain.training import TrainingConfig
+from selftrain.training_set import TrainingSet
+from selftrain.validation import Options
+
+JUDGED_AT_ONCE = 256
+"""Judgements written together."""
+
+
+class SamplingConfig(Options):
+    """How responses are drawn."""
+
+    temperature: float = Field(0.7, ge=0, le=10)
+    """0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(64, ge=1)
+    """Longest response in tokens; longer ones are cut and counted as truncated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Which of a model's possible responses are meant: `purpose` is train, select, test or null."""
+
+    purpose: str
+    number: int = 0
+    """The round for `train`, so that a round after a refused candidate draws afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The responses to some problems, in problem order, each list in index order."""
+
+    problems: tuple[Question, ...]
+    responses: tuple[tuple[Response, ...], ...]
+    cell: str
+    """Digest of model, prompt, sampling settings and draw."""
+
+
+class Verbs:
+    """The verbs, bound to a workspace, a seed, an engine, a judge and the task's demonstrations."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        seed: int,
+        engine: EngineConfig,
+        judge: str,
+        judge_workers: int,
+        judge_deadline: float,
+        shots: Sequence[Problem],
+        metrics: Metrics,
+    ) -> None:
+        self._workspace = workspace
+        self._seed = seed
+        self._engine_config = engine
+        self._judge = judge
+        self._shots = tuple(shots)
+        self._metrics = metrics
+        self._pool = JudgePool(judge, workers=judge_workers, deadline=judge_deadline)
+        self._loaded: tuple[str, Engine] | None = None
+        self._renderers: dict[tuple[str, PromptConfig], Renderer] = {}
+
+    def __enter__(self) -> "Verbs":
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._unload()
+        self._pool.__exit__(kind, error, trace)
+
+    def renderer(self, model: Model, prompt: PromptConfig) -> Renderer:
+        """The prompt, ready to render for a model's tokenizer."""
+        key = (model.digest, prompt)
+        if key not in self._renderers:
+            self._renderers[key] = Renderer(load_tokenizer(model), prompt, self._shots)
+        return self._renderers[key]
+
+    def sample(
+        self,
+        model: Model,
+        problems: Sequence[Question],
+        n: int,
+        *,
+        prompt: PromptConfig,
+        sampling: SamplingConfig,
+        draw: Draw,
+    ) -> Samples:
+        """Draws `n` responses to each problem, or reads back those that are there."""
+        renderer = self.renderer(model, prompt)
+        cell = {
+            "seed": self._seed,
+            "purpose": draw.purpose,
+            "draw": draw.number,
+            "prompt": renderer.digest,
+            "sampling": sampling.model_dump(),
+            "model": model.digest,
+            "engine": self._engine_config.model_dump(),
+        }
+        settings = Sampling(**sampling.model_dump(), stop=prompt.stop, end_ids=renderer.end_ids)
+        owed = _requests(problems, n, renderer, digest(cell))
+        label = f"sample {draw.purpose}"
+        with self._workspace.step("sample", cell) as step, self._metrics.stage(label, len(owed)) as count:
+            missing = sorted((owed[i] for i in owed if i not in step.rows), key=lambda asked: asked.request.prompt)
+            with progress(label, len(owed), len(owed) - len(missing)) as tick:
+                for row in self._draw(model, missing, settings, step):
+                    count(rows=1, tokens=len(row["tokens"]), prompt_tokens=row["prompt_tokens"])
+                    tick()
+            step.seal()
+            responses = [_response(step.rows[i]) for i in owed]
+        grouped = tuple(tuple(responses[start : start + n]) for start in range(0, len(responses), n))
+        return Samples(tuple(problems), grouped, digest(cell))
+
+    def judge(self, samples: Samples, problems: Sequence[Problem]) -> Groups:
+        """Judges every response; `problems` are the samples' problems with their gold answers."""
+        inputs = {"judge": judge_identity(self._judge), "of": samples.cell}
+        items = {
+            digest([response.id, problem.gold, problem.reference]): (problem, response.text)
+            for problem, responses in zip(problems, samples.responses, strict=True)
+            for response in responses
+        }
+        with self._workspace.step("judge", inputs) as step, self._metrics.stage("judge", len(items)) as count:
+            missing = ((key, *item) for key, item in items.items() if key not in step.rows)
+            with progress("judge", len(items), sum(key in step.rows for key in items)) as tick:
+                for batch in _batches(self._pool.judge(missing), JUDGED_AT_ONCE):
+                    step.append([{"id": key, **_judgement_row(judgement)} for key, judgement in batch])
+                    count(rows=len(batch))
+                    tick(len(batch))
+            step.seal()
+            judgements = iter([_judgement(step.rows[key]) for key in items])
+        marked = [tuple(next(judgements) for _ in responses) for responses in samples.responses]
+        return self._grouped(samples, marked, inputs)
+
+    def score(
+        self, model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], label: str = "score"
+    ) -> list[list[float]]:
+        """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens."""
+        keys = [digest([list(prompt), list(completion)]) for prompt, completion in pairs]
+        inputs = {"model": model.digest, "engine": self._engine_config.model_dump()}
+        with self._workspace.step("score", inputs) as step, self._metrics.stage(label, len(pairs)) as count:
+            missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in step.rows}
+            if missing:
+                engine = self._engine(model)
+                scored = zip(missing, engine.score(missing.values()), strict=True)
+                with progress(label, len(missing)) as tick:
+                    for batch in _batches(scored, engine.block or JUDGED_AT_ONCE):
+                        step.append([{"id": key, "logprobs": logprobs} for key, logprobs in batch])
+                        count(rows=len(batch), tokens=sum(len(logprobs) for _, logprobs in batch))
+                        tick(len(batch))
+            step.seal()
+            return [step.rows[key]["logprobs"] for key in keys]
+
+    def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, name: str) -> Model:
+        """Trains a copy of a model: for LoRA the parent with a fresh adapter on top, else a whole model."""
+        inputs = {
+            "seed": self._seed,
+            "parent": parent.digest,
+            "rows": rows.digest,
+            "training": config.model_dump(mode="json"),
+        }
+        kind = "adapter" if config.method == "lora" else "model"
+        with self._workspace.step("train", inputs) as step, self._metrics.stage("train", len(rows)) as count:
+            if not (step.folder / kind).exists():
+                self._unload()
+                step.build(kind, lambda folder: self._train(parent, rows, config, seed_from(inputs), step, folder))
+                count(rows=len(rows), tokens=config.epochs * sum(len(row.input_ids) for row in rows))
+            shutil.rmtree(step.folder / "checkpoints", ignore_errors=True)
+            if kind == "adapter":
+                return open_model(parent.folder, name=name, adapter=step.folder / kind)
+            return open_model(step.folder / kind, name=name)
+
+    def merged(self, model: Model) -> Model:
+        """The model with its adapter merged into the master weights; it samples exactly as before."""
+        if model.adapter is None:
+            return model
+        with self._workspace.step("merge", {"model": model.digest}) as step:
+            folder = step.build("model", lambda target: merge(model, target))
+        return replace(model, folder=folder, adapter=None)
+
+    def _train(
+        self, parent: Model, rows: TrainingSet, config: TrainingConfig, seed: int, step: Step, folder: Path
+    ) -> None:
+        from selftrain.training import train_sft
+
+        module, tokenizer = load_model(parent, dtype="float32"), load_tokenizer(parent)
+        with self._metrics.training() as log:
+            trained = train_sft(
+                module,
+                tokenizer,
+                rows.rows,
+                config,
+                seed=seed % 2**32,
+                folder=step.folder / "checkpoints",
+                on_log=log,
+            )
+        if config.method == "lora":
+            save_adapter(trained, folder)
+        else:
+            save_model(trained, tokenizer, folder, parent=parent)
+
+    def _draw(
+        self, model: Model, missing: Sequence["_Asked"], sampling: Sampling, step: Step
+    ) -> Iterator[dict[str, Any]]:
+        if not missing:
+            return
+        engine = self._engine(model)
+        size = engine.block or len(missing)
+        for start in range(0, len(missing), size):
+            block = {asked.request.id: asked for asked in missing[start : start + size]}
+            whole = []
+            for completion in engine.generate([asked.request for asked in block.values()], sampling):
+                row = block[completion.id].row(completion)
+                if engine.block is None:
+                    step.append([row])
+                whole.append(row)
+                yield row
+            if engine.block is not None:
+                step.append(sorted(whole, key=lambda row: list(block).index(row["id"])))
+
+    def _grouped(self, samples: Samples, judgements: Sequence[tuple[Judgement, ...]], inputs: dict[str, Any]) -> Groups:
+        answers = [[j.answer for j in group] for group in judgements]
+        keys = [digest([p.id, a]) for p, a in zip(samples.problems, answers, strict=True)]
+        with self._workspace.step("cluster", inputs) as step:
+            missing = [(key, a) for key, a in zip(keys, answers, strict=True) if key not in step.rows]
+            found = [{"id": key, "clusters": list(clusters)} for key, clusters in self._pool.clusters(missing)]
+            if found:
+                step.append(found)
+            step.seal()
+            clusters = [tuple(step.rows[key]["clusters"]) for key in keys]
+        parts = zip(samples.problems, samples.responses, judgements, clusters, strict=True)
+        return Groups([Group(problem=p, responses=r, judgements=j, clusters=c) for p, r, j, c in parts])
+
+    def _engine(self, model: Model) -> Engine:
+        if self._loaded is None or self._loaded[0] != model.digest:
+            self._unload()
+            self._loaded = (model.digest, load_engine(model, self._engine_config))
+        return self._loaded[1]
+
+    def _unload(self) -> None:
+        if self._loaded is not None:
+            self._loaded[1].close()
+            self._loaded = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request and what it is for."""
+
+    request: Request
+    problem: str
+    index: int
+
+    def row(self, completion: Completion) -> dict[str, Any]:
+        return {
+            "id": completion.id,
+            "problem": self.problem,
+            "index": self.index,
+            "text": completion.text,
+            "tokens": list(completion.tokens),
+            "logprobs": [round(value, 6) for value in completion.logprobs],
+            "finish": completion.finish,
+            "prompt_tokens": len(self.request.prompt),
+        }
+
+
+def _requests(problems: Sequence[Question], n: int, renderer: Renderer, cell: str) -> dict[str, _Asked]:
+    """The requests by response id, in problem and index order."""
+    owed: dict[str, _Asked] = {}
+    for problem in problems:
+        prompt = renderer.prompt(problem)
+        content = digest([cell, problem.id, list(prompt)])
+        for index in range(n):
+            identity = digest([content, index])
+            owed[identity] = _Asked(Request(identity, prompt, seed_from([content, index])), problem.id, index)
+    return owed
+
+
+def _response(row: dict[str, Any]) -> Response:
+    return Response(
+        id=row["id"],
+        problem=row["problem"],
+        index=row["index"],
+        text=row["text"],
+        tokens=tuple(row["tokens"]),
+        logprobs=tuple(row["logprobs"]),
+        finish=row["finish"],
+    )
+
+
+def _judgement_row(judgement: Judgement) -> dict[str, Any]:
+    return {"judgement": judgement.judgement, "answer": judgement.answer, "reason": judgement.reason}
+
+
+def _judgement(row: dict[str, Any]) -> Judgement:
+    return Judgement(judgement=row["judgement"], answer=row["answer"], reason=row["reason"])
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
