@@ -134,9 +134,7 @@ def solutions(path: Path) -> Iterator[Solution]:
         for row in map(json.loads, file):
             for model, found in row.items():
                 if isinstance(found, dict):
-                    yield Solution(
-                        row["question"], row["ground_truth"], model, found["solution"], found["is_correct"]
-                    )
+                    yield Solution(row["question"], row["ground_truth"], model, found["solution"], found["is_correct"])
 
 
 def take_apart(solution: Solution) -> Case | None:
@@ -157,19 +155,16 @@ def main(path: Path) -> int:
     everything = list(solutions(path))
     differences = [s for s in everything if judged_right(judge, s.gold, s.text) != s.right]
     agreeing = len(everything) - len(differences)
-    console.print(
-        f"as given: {agreeing} of {len(everything)} flags matched ({agreeing / len(everything):.2%})"
-    )
+    console.print(f"as given: {agreeing} of {len(everything)} flags matched ({agreeing / len(everything):.2%})")
     for solution in differences:
-        console.print(
-            f"  {solution.model} flagged {solution.right}, gold {solution.gold[-30:]!r}:", markup=False
-        )
+        console.print(f"  {solution.model} flagged {solution.right}, gold {solution.gold[-30:]!r}:", markup=False)
         console.print(f"    ... {solution.text[-200:]!r}", markup=False)
     cases = [(case, s.right) for s in everything if (case := take_apart(s))]
     table = Table("rewording", "right", "still right", "wrong", "became right")
     passed = not differences
     for name, reword in REWORDINGS.items():
-        kept, became = [], []
+        kept: list[tuple[bool, str, str]] = []
+        became: list[tuple[bool, str, str]] = []
         for case, right in cases:
             response, gold = reword(case)
             (kept if right else became).append((judged_right(judge, gold, response), response, gold))

@@ -99,9 +99,7 @@ def test_east_weights_have_mean_one_and_follow_the_powers(h: list[float], expone
 
 @given(ENTROPIES, st.floats(-3, 3), st.floats(0.1, 10))
 def test_east_weights_do_not_depend_on_the_log_base(h: list[float], exponent: float, scale: float) -> None:
-    np.testing.assert_allclose(
-        east_weights(np.array(h) * scale, exponent), east_weights(h, exponent), rtol=1e-9
-    )
+    np.testing.assert_allclose(east_weights(np.array(h) * scale, exponent), east_weights(h, exponent), rtol=1e-9)
 
 
 def test_east_zero_entropies() -> None:

@@ -56,9 +56,7 @@ def test_keep_lowest_impossible_fractions_are_named(fraction: float) -> None:
         ([0.0, 0.0, 0.0, 1.0], 50, 0.0, [1, 1, 1, 0]),
     ],
 )
-def test_keep_confident_golden(
-    nll: list[float | None], percentile: float, threshold: float, mask: list[int]
-) -> None:
+def test_keep_confident_golden(nll: list[float | None], percentile: float, threshold: float, mask: list[int]) -> None:
     found, kept = keep_confident(nll, percentile)
     assert found == pytest.approx(threshold)
     np.testing.assert_array_equal(kept, np.array(mask, bool))

@@ -44,9 +44,7 @@ def make_rows(weights, seed=0):
     draw = torch.Generator().manual_seed(seed)
     rows = []
     for weight in weights:
-        prompt, length = (
-            int(torch.randint(low, high, (1,), generator=draw)) for low, high in ((1, 5), (6, 14))
-        )
+        prompt, length = (int(torch.randint(low, high, (1,), generator=draw)) for low, high in ((1, 5), (6, 14)))
         ids = torch.randint(1, 60, (length,), generator=draw).tolist()
         mask = [0] * prompt + [1] * (length - prompt)
         rows.append({"input_ids": ids, "completion_mask": mask, "weight": float(weight)})
@@ -284,10 +282,7 @@ def test_what_would_drop_weights_is_refused_in_one_line(train, changes, kwargs, 
     ],
 )
 def test_unusable_rows_are_refused(train, change, named):
-    rows = [
-        {key: value for key, value in {**row, **change}.items() if value is not None}
-        for row in make_rows([1])
-    ]
+    rows = [{key: value for key, value in {**row, **change}.items() if value is not None} for row in make_rows([1])]
     with pytest.raises(ConfigError, match=named):
         train(rows)
 

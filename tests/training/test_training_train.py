@@ -63,9 +63,7 @@ def test_bf16_products_with_float32_weights(tiny_folder, tokenizer, tmp_path):
         model = AutoModelForCausalLM.from_pretrained(tiny_folder)
         logs = []
         folder = tmp_path / f"{precision}{len(losses)}"
-        train_sft(
-            model, tokenizer, ROWS, config(precision=precision), seed=1, folder=folder, on_log=logs.append
-        )
+        train_sft(model, tokenizer, ROWS, config(precision=precision), seed=1, folder=folder, on_log=logs.append)
         losses.setdefault(precision, []).append([log["loss"] for log in logs])
     assert losses["bf16"][0] == losses["bf16"][1]
     assert losses["bf16"][0] != losses["fp32"][0]
@@ -103,9 +101,7 @@ def test_equal_seeds_give_equal_weights(tiny_folder, tokenizer, tmp_path):
         model = AutoModelForCausalLM.from_pretrained(tiny_folder)
         torch.rand(index)
         trained = train_sft(model, tokenizer, ROWS, config(), seed=seed, folder=tmp_path / str(index))
-        states.append(
-            torch.cat([value.flatten() for name, value in trained.state_dict().items() if "lora" in name])
-        )
+        states.append(torch.cat([value.flatten() for name, value in trained.state_dict().items() if "lora" in name]))
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
 

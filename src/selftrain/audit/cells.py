@@ -33,12 +33,13 @@ class Cell:
     """Responses, judged or not, that were cut at the token cap."""
 
     def __post_init__(self) -> None:
-        counts = np.array([self.right, self.wrong, self.unjudged, self.unparsed, self.truncated])
-        shape = (5, len(self.problems))
-        if counts.shape != shape or (counts < 0).any() or (self.unparsed > self.n).any():
-            raise ValueError(f"counts must be 0 or more, of shape {shape[1:]}, and unparsed part of the judged")
+        counts = (self.right, self.wrong, self.unjudged, self.unparsed, self.truncated)
+        if any(count.shape != (len(self.problems),) or (count < 0).any() for count in counts):
+            raise ValueError(f"counts must be 0 or more, one for each of the {len(self.problems)} problems")
+        if (self.unparsed > self.n).any():
+            raise ValueError("unparsed counts must be part of the judged responses")
         if (self.responses < 1).any() or (self.truncated > self.responses).any():
-            raise ValueError("every problem needs a response, and truncated must be part of the responses")
+            raise ValueError("every problem needs a response, and truncated counts must be part of the responses")
         if len(set(self.problems)) < len(self.problems):
             raise ValueError("problems must be all different")
 

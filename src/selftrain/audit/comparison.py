@@ -15,7 +15,7 @@ from selftrain.audit.figures import (
     retention_measure,
     share_measure,
     solved,
-    tested,
+    two_sided,
     with_k,
 )
 from selftrain.audit.settings import AuditSettings
@@ -46,7 +46,7 @@ def compare(
     whole = paired(before, after)
     b, a = judged(before, after)
     k = common_k(b, a)
-    primary = tested(pass_measure("pass@1", b, a, 1, settings), settings, "primary")
+    primary = two_sided(pass_measure("pass@1", b, a, 1, settings), settings, "primary")
     measures, absent = _guards(b, a, k, null, suites, settings)
     guards = guarded(measures, settings)
     verdict, because = decide(primary, guards)
@@ -121,11 +121,11 @@ def _beside(
         parent, candidate = judged(same_prompt, after)
         for at in sorted({1, min(k, common_k(parent, candidate))}):
             kp, kc = with_k(at, parent, candidate)
-            yield tested(pass_measure(f"pass@{at}, same prompt", kp, kc, at, settings), settings, "secondary")
+            yield two_sided(pass_measure(f"pass@{at}, same prompt", kp, kc, at, settings), settings, "secondary")
     if greedy is not None:
         if max(int(cell.responses.max(initial=0)) for cell in greedy) > 1:
             raise DataError("greedy logs hold several responses a problem: give one response a problem")
-        yield tested(pass_measure("greedy pass@1", *judged(*greedy), 1, settings), settings, "secondary")
+        yield two_sided(pass_measure("greedy pass@1", *judged(*greedy), 1, settings), settings, "secondary")
 
 
 def _null(before: Cell, null: Cell, settings: AuditSettings) -> Null:
@@ -133,7 +133,7 @@ def _null(before: Cell, null: Cell, settings: AuditSettings) -> Null:
     k = common_k(b, fresh)
     kb, kf = with_k(k, b, fresh)
     return Null(
-        pass_1=tested(pass_measure("null pass@1", b, fresh, 1, settings), settings, "secondary"),
+        pass_1=two_sided(pass_measure("null pass@1", b, fresh, 1, settings), settings, "secondary"),
         support=support_change(solved(kb, k), solved(kf, k)) if k > 1 else None,
     )
 

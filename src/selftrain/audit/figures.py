@@ -69,7 +69,7 @@ class Measure:
     """p of an exact test that replaces the estimate's."""
 
 
-def tested(measure: Measure, settings: AuditSettings, role: Literal["primary", "secondary"]) -> Figure:
+def two_sided(measure: Measure, settings: AuditSettings, role: Literal["primary", "secondary"]) -> Figure:
     """A figure tested two-sided against no difference."""
     low, high = measure.estimate.interval(settings.alpha)
     p = measure.estimate.p_differs(0) if measure.exact_p is None else measure.exact_p

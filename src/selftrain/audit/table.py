@@ -32,7 +32,7 @@ def table(audit: Audit) -> "Table":
 def verdict_line(audit: Audit) -> str:
     """The verdict in one sentence: the gain, its interval, the problems and the figures that made it."""
     f = audit.primary
-    level = f"{1 - audit.settings.alpha:.0%}".replace("%", " %")
+    level = f"{100 * (1 - audit.settings.alpha):g} %"
     gain = (
         f"{audit.verdict}: {f.name} {_WORDS[f.state]} by {f.difference:+.3f} "
         f"from {f.before:.3f} to {f.after:.3f} "

@@ -24,11 +24,19 @@ class Draft:
     decoder: Decoder
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    uniforms: np.ndarray = field(init=False)
-    """One number in [0, 1) a token, fixed by the request's seed."""
+    _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.uniforms = np.random.Generator(np.random.Philox(self.request.seed)).random(self.sampling.max_tokens)
+        self._rng = np.random.Generator(np.random.Philox(self.request.seed))
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prompt and of the completion so far."""
+        return len(self.request.prompt) + len(self.tokens)
+
+    def uniform(self) -> float:
+        """A number in [0, 1) to draw the next token with; the series is fixed by the request's seed."""
+        return float(self._rng.random())
 
     def add(self, token: int, logprob: float) -> Completion | None:
         """Takes the next token; the completion if it is the last one."""

@@ -4,11 +4,10 @@ Requests run in blocks. The tokens that all prompts of a block begin with are re
 rest once, and the responses of one problem share what was read. Finished responses leave the block as they end.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from transformers import DynamicCache
 
@@ -18,6 +17,9 @@ from selftrain.errors import ConfigError
 from selftrain.models import Model, load_model, load_tokenizer
 
 DTYPES: dict[str, Literal["bfloat16", "float32"]] = {"bf16": "bfloat16", "fp32": "float32"}
+LOGITS_AT_ONCE = 2**28
+"""Logits made in one scoring pass; longer batches are split."""
+Pair = tuple[Sequence[int], Sequence[int]]
 
 
 class TransformersEngine:
@@ -33,27 +35,23 @@ class TransformersEngine:
     ) -> None:
         self.block: int | None = batch
         self._batch = batch
+        _check_device(device)
         self._tokenizer = load_tokenizer(model)
         self._model: Any = load_model(model, dtype=DTYPES[precision], device=device).eval()
-        self._context = getattr(self._model.config, "max_position_embeddings", None)
+        config = self._model.config.get_text_config()
+        self._context = getattr(config, "max_position_embeddings", None)
+        self._score_at_once = LOGITS_AT_ONCE // config.vocab_size
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See `Engine.generate`."""
         for request in requests:
             self._check_room(len(request.prompt))
         for start in range(0, len(requests), self._batch):
-            with torch.inference_mode():
-                yield from self._block(requests[start : start + self._batch], sampling)
+            yield from self._block(requests[start : start + self._batch], sampling)
 
-    def score(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Iterator[list[float]]:
-        """See `Engine.score`. Pairs are run in consecutive batches, padded on the right."""
-        batch: list[tuple[Sequence[int], Sequence[int]]] = []
-        for pair in pairs:
-            batch.append(pair)
-            if len(batch) == self._batch:
-                yield from self._score(batch)
-                batch = []
-        if batch:
+    def score(self, pairs: Iterable[Pair]) -> Iterator[list[float]]:
+        """See `Engine.score`. Pairs are run in consecutive batches."""
+        for batch in self._batches(pairs):
             yield from self._score(batch)
 
     def close(self) -> None:
@@ -61,6 +59,8 @@ class TransformersEngine:
         self._model = None
 
     def _check_room(self, length: int) -> None:
+        if not length:
+            raise ConfigError("a prompt has no tokens: give the question or the template some text")
         if self._context is not None and length >= self._context:
             raise ConfigError(
                 f"a prompt has {length} tokens, the model's context holds {self._context}: "
@@ -81,7 +81,7 @@ class TransformersEngine:
             still = []
             for row in alive:
                 done = drafts[row].add(tokens[row], logprobs[row])
-                if done is None and mask.shape[1] + 1 == self._context:
+                if done is None and drafts[row].length == self._context:
                     done = drafts[row].cut()
                 if done is None:
                     still.append(row)
@@ -99,35 +99,40 @@ class TransformersEngine:
                     [tokens[row] for row in alive],
                 )
                 alive = list(range(len(drafts)))
-            mask = torch.cat([mask, mask.new_ones(len(drafts), 1)], dim=1)
-            logits = self._forward(self._tensor(tokens)[:, None], cache, mask)
+            # The positions of finished rows stand still, so that they never leave the model's context.
+            reads = mask.new_zeros(len(drafts), 1).index_fill(0, self._tensor(alive), 1)
+            mask = torch.cat([mask, reads], dim=1)
+            logits = self._logits(self._tensor(tokens)[:, None], mask, cache)[:, -1].float()
 
     def _read(self, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
         """Reads the prompts: their cache, attention mask [prompts, tokens] and next-token logits."""
         cache = DynamicCache(config=self._model.config)
-        shared = len(os.path.commonprefix([prompt[:-1] for prompt in prompts]))
+        columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
+        shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
         if shared:
             head = self._tensor([prompts[0][:shared]])
-            self._forward(head, cache, torch.ones_like(head))
+            self._logits(head, torch.ones_like(head), cache)
             cache.batch_repeat_interleave(len(prompts))
         width = max(len(prompt) for prompt in prompts) - shared
         rest = [prompt[shared:] for prompt in prompts]
         ids = self._tensor([(0,) * (width - len(r)) + r for r in rest])
         mask = self._tensor([(1,) * shared + (0,) * (width - len(r)) + (1,) * len(r) for r in rest])
-        return cache, mask, self._forward(ids, cache, mask)
+        return cache, mask, self._logits(ids, mask, cache)[:, -1].float()
 
-    def _forward(self, ids: torch.Tensor, cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
-        """Logits of the token after the last, [rows, vocabulary] in float32."""
+    # Here and not around `generate`: a generator would leave its caller in inference mode between two items.
+    @torch.inference_mode()
+    def _logits(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache | None, keep: int = 1) -> torch.Tensor:
+        """Logits of what follows each of the last `keep` tokens, [rows, keep, vocabulary]."""
         positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         out = self._model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+            use_cache=cache is not None,
+            logits_to_keep=keep,
         )
-        logits: torch.Tensor = out.logits[:, -1].float()
+        logits: torch.Tensor = out.logits
         return logits
 
     def _draw(self, logits: torch.Tensor, drafts: Sequence[Draft], sampling: Sampling) -> tuple[list[int], list[float]]:
@@ -136,32 +141,47 @@ class TransformersEngine:
         if sampling.temperature == 0:
             tokens = logits.argmax(dim=-1, keepdim=True)
         else:
-            step = [draft.uniforms[min(len(draft.tokens), sampling.max_tokens - 1)] for draft in drafts]
-            uniform = torch.as_tensor(np.array(step), dtype=torch.float32, device=logits.device)[:, None]
+            step = [draft.uniform() for draft in drafts]
+            uniform = torch.tensor(step, dtype=torch.float32, device=logits.device)[:, None]
             probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
             tokens = inverse_cdf(nucleus(probabilities, sampling.top_p), uniform)
         return tokens[:, 0].tolist(), logprobs.gather(1, tokens)[:, 0].tolist()
 
-    def _score(self, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
-        for prompt, completion in batch:
+    def _batches(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+        batch: list[Pair] = []
+        for prompt, completion in pairs:
+            self._check_room(len(prompt))
             self._check_room(len(prompt) + len(completion) - 1)
-        width = max(len(prompt) + len(completion) for prompt, completion in batch)
-        rows = [[*prompt, *completion] for prompt, completion in batch]
-        ids = self._tensor([row + [0] * (width - len(row)) for row in rows])
-        mask = self._tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-        with torch.inference_mode():
-            hidden = self._model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
-            head = self._model.get_output_embeddings()
-            scores = []
-            for row, (prompt, completion) in enumerate(batch):
-                states = hidden[row, len(prompt) - 1 : len(prompt) + len(completion) - 1]
-                logprobs = torch.log_softmax(head(states).float(), dim=-1)
-                target = self._tensor(list(completion))[:, None]
-                scores.append(logprobs.gather(1, target)[:, 0].tolist())
-        return scores
+            longest = max(len(completion), *(len(other) for _, other in batch), 1)
+            full = len(batch) == self._batch or (len(batch) + 1) * longest > self._score_at_once
+            if batch and full:
+                yield batch
+                batch = []
+            batch.append((prompt, completion))
+        if batch:
+            yield batch
+
+    def _score(self, batch: Sequence[Pair]) -> Iterator[list[float]]:
+        rows = [(*prompt, *completion) for prompt, completion in batch]
+        width = max(len(row) for row in rows)
+        longest = max(len(completion) for _, completion in batch)
+        ids = self._tensor([(0,) * (width - len(row)) + row for row in rows])
+        mask = self._tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows])
+        logits = self._logits(ids, mask, None, keep=longest + 1)[:, :-1]
+        for own, (_, completion) in zip(logits, batch, strict=True):
+            logprobs = torch.log_softmax(own[longest - len(completion) :].float(), dim=-1)
+            yield logprobs.gather(1, self._tensor(completion)[:, None])[:, 0].tolist()
 
     def _tensor(self, values: Sequence[Any]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._model.device)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).strip() or "unknown").splitlines()[0]
+        raise ConfigError(f"engine.device {device!r} cannot be used ({reason}): cpu always can") from None
 
 
 def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:

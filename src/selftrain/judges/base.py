@@ -1,15 +1,12 @@
 """What a judge is, and how one is found by name."""
 
-import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from selftrain.errors import ConfigError
+from selftrain.imports import load_object
 from selftrain.judges.stated import ANSWER_CAP, final_text
 from selftrain.records import Judgement, Mark, Problem
 
@@ -94,7 +91,7 @@ def load_judge(spec: str) -> Judge:
     installed.
     """
     if spec in BUILT_IN:
-        judge: Judge = _attribute(BUILT_IN[spec])()
+        judge: Judge = load_object(BUILT_IN[spec])()
         return judge
     if ":" not in spec:
         close = get_close_matches(spec, BUILT_IN, 1)
@@ -103,7 +100,7 @@ def load_judge(spec: str) -> Judge:
             f"unknown judge '{spec}': use one of {', '.join(sorted(BUILT_IN))}, package.module:name"
             f" or path/to/file.py:name{hint}"
         )
-    found = _attribute(spec)
+    found = load_object(spec)
     if hasattr(found, "judge") and hasattr(found, "same") and not inspect.isclass(found):
         if not hasattr(found, "name"):
             found.name = spec
@@ -115,32 +112,3 @@ def load_judge(spec: str) -> Judge:
         kind = "a class" if inspect.isclass(found) else f"a {type(found).__name__}"
         raise ConfigError(f"judge '{spec}' is {kind}: name a function (problem, response) or a judge object")
     return FunctionJudge(spec, found)
-
-
-def _attribute(spec: str) -> Any:
-    where, _, name = spec.rpartition(":")
-    module = _file_module(Path(where), spec) if where.endswith(".py") else _module(where, spec)
-    if not hasattr(module, name):
-        raise ConfigError(f"judge '{spec}': {where} has no '{name}'")
-    return getattr(module, name)
-
-
-def _module(name: str, spec: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (ImportError, ValueError, TypeError, SyntaxError) as error:
-        raise ConfigError(f"judge '{spec}': cannot import {name or 'nothing'}: {error}") from error
-
-
-def _file_module(path: Path, spec: str) -> ModuleType:
-    if not path.is_file():
-        raise ConfigError(f"judge '{spec}': there is no file {path}")
-    found = importlib.util.spec_from_file_location(f"selftrain_user_{path.stem}", path)
-    if found is None or found.loader is None:
-        raise ConfigError(f"judge '{spec}': {path} is not a Python file")
-    module = importlib.util.module_from_spec(found)
-    try:
-        found.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"judge '{spec}': {path} raised {type(error).__name__}: {error}") from error
-    return module

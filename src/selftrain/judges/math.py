@@ -38,7 +38,7 @@ _PROSE = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s
 # Powers of powers, long exponents and large factorials cost more than an answer is worth.
 _COSTLY = re.compile(
     r"(?:\^|\*\*)[\s{(]*[-+]?[0-9]{5,}|[0-9][\s})]*(?:\^|\*\*)[\s{(]*[-+]?[0-9.]+[\s})]*(?:\^|\*\*|!)"
-    r"|[0-9]{4,}\s*!|![\s})]*[!^]|[0-9]{60,}"
+    r"|[0-9]{4,}\s*!|![\s})]*[!^]|[0-9]{60,}|[0-9.]\s*[eE][-+]?[0-9]{3,}"
 )
 _WORDS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox) ?\{([^{}]*)\}")
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -108,8 +108,8 @@ def canonical(expression: str) -> str | None:
 class MathJudge:
     """Right when math-verify finds the stated expression equal to the gold, either way round.
 
-    Only its LaTeX grammar is used, which evaluates no names; its own timeouts, which need the main thread,
-    are off. Expressions it may not read (see `readable`) are compared as text.
+    Only its LaTeX grammar is used, which evaluates number tokens and no names; its own timeouts, which need
+    the main thread, are off. Expressions it may not read (see `readable`) are compared as text.
     """
 
     name = "math"

@@ -45,9 +45,10 @@ _NUMBER = re.compile(
 _OPERATOR = re.compile(
     r"^[ )$€£¥%]{0,4}(?:[A-Za-z%$]{1,20}[ $]){0,3} ?(?:[-+*/÷^:=]{1,2}|\bx\b|\bor\b|\btimes\b)[ ($€£¥]{0,4}$"
 )
+_UNFINISHED = re.compile(r"[0-9)] ?[*+/÷^]{1,2} ?[($]{0,2}$")
 _LIST = re.compile(r"^[ )$]{0,3},[ ($]{0,3}$")
-# What makes the number beside it something else than itself: 3√2, 2π, 4x, an unreadable fraction.
-_BEYOND = re.compile(r"^ ?[√π∞!]|^[xyzn](?![A-Za-z])|^ ?\^")
+# What makes the number beside it something else than itself: 3√2, 2π, 4x, 0xff, an unreadable fraction.
+_BEYOND = re.compile(r"^ ?[√π∞]|^[xyzn](?![A-Za-z])|^ ?\^|^x[0-9a-f]")
 
 _EMPHASIS = re.compile(r"(?<![\w)])(?:\*\*|__?)|(?:\*\*|__?)(?![\w(])|`")
 _LATEX = [
@@ -87,7 +88,7 @@ def find_number(text: str) -> Number | None:
 
     A box, `####`, `A:` line or answer tag is believed even when it holds no number; after "answer is" the
     first number counts (the one behind the last `=` of an equation); without any marker, the last number of
-    the text.
+    the text unless it is an operand ("3 * 6").
     """
     for statement in statements(text):
         found = _stated(_plain(statement.line), statement.closed)
@@ -95,7 +96,9 @@ def find_number(text: str) -> Number | None:
             return found
     plain = _plain(text)
     matches = [m for m in _NUMBER.finditer(plain) if not _beyond(plain, m)]
-    return _number(matches[-1]) if matches else None
+    if not matches or _UNFINISHED.search(plain[: matches[-1].start()][-6:]):
+        return None
+    return _number(matches[-1])
 
 
 def read_number(text: str) -> Number | None:

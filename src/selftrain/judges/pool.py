@@ -1,7 +1,6 @@
 """Runs a judge in worker processes that may hang, crash or run out of memory without harm."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Any, Self
 from pebble import ProcessExpired, ProcessPool
 
 from selftrain.judges.base import Judge, load_judge, unjudged
+from selftrain.judges.mainless import MainlessContext
 from selftrain.records import Judgement, Problem
 
 _BATCH = 64
@@ -29,7 +29,7 @@ class JudgePool:
 
     A context manager: leaving it, by an exception or Ctrl-C too, ends the workers. Raises ConfigError or
     MissingExtraError at once when `spec` names no judge (see `load_judge`). Workers are started afresh
-    ("spawn"), so a script that makes a pool needs the usual `if __name__ == "__main__"`.
+    ("spawn") and do not import the program's main script.
     """
 
     def __init__(self, spec: str, workers: int = 2, deadline: float = 10.0) -> None:
@@ -40,8 +40,7 @@ class JudgePool:
         self._own = load_judge(spec)
         self._ahead = 2 * workers + 2
         self._deadline = deadline
-        context = multiprocessing.get_context("spawn")
-        self._pool: Any = ProcessPool(workers, initializer=_start, initargs=(spec,), context=context)
+        self._pool: Any = ProcessPool(workers, initializer=_start, initargs=(spec,), context=MainlessContext())
 
     def __enter__(self) -> Self:
         # Threads and processes inherit the mask, so that Ctrl-C never reaches a worker, even while it starts.

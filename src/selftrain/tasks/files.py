@@ -77,7 +77,9 @@ def files_task(options: Mapping[str, Any], seed: int) -> Task:
     """Problems from files; a question twice in one file is dropped, one in two split files is a DataError.
 
     What is cut up (`path` by `ratios`, a suite into halves) is first put in an order fixed by seed and
-    questions, so that the order of the rows does not matter. Raises ConfigError for options, DataError for files.
+    questions, so that the order of the rows does not matter.
+
+    Raises ConfigError for options, DataError for files.
     """
     chosen = parse(FilesOptions, options, "task.options")
     notes: list[str] = []

@@ -55,7 +55,7 @@ def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
             "train": _first(free[held:], chosen.train, "train", "after select and shots"),
             "select": _first(free, chosen.select, "select", "in the training set"),
             "test": _first(_shuffled(test, seed), chosen.test, "test", "in the test set"),
-            "shots": _first(free[chosen.select :], chosen.shots, "shots", f"after {chosen.select} for select"),
+            "shots": _first(free[chosen.select :], chosen.shots, "shots", "after select"),
         },
         judge="number",
         notes=notes,

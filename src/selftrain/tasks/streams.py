@@ -16,7 +16,7 @@ Entry = dict[str, Any]
 CHUNK = 1000
 """Items a dataset is created for at a time; some families do work in proportion to their size up front."""
 LEAST_PATIENCE = 2_000
-PATIENCE_PER_QUESTION = 20
+PATIENCE_PER_QUESTION = 10
 MOST_PATIENCE = 100_000
 
 
@@ -37,8 +37,8 @@ class Stream:
     def take(self, number: int) -> list[Entry] | None:
         """The next `number` new entries, in stream order; None when the stream has run dry.
 
-        It has run dry after at least 20 repeats in a row for every question found (between 2,000 and
-        100,000): of up to 5,000 questions drawn evenly, one that is left is missed with probability e^-20.
+        It has run dry after 10 repeats in a row for every question seen (at least 2,000, at most 100,000):
+        where questions are drawn evenly, one that is left is missed with probability e^-10.
         """
         taken: list[Entry] = []
         repeats = 0
@@ -50,12 +50,9 @@ class Stream:
                 self.found += 1
                 self._seen.update(keys)
                 repeats = 0
-            elif (repeats := repeats + 1) > self._patience():
+            elif (repeats := repeats + 1) > _patience(len(self._seen) // len(keys)):
                 return None
         return taken
-
-    def _patience(self) -> int:
-        return min(max(LEAST_PATIENCE, PATIENCE_PER_QUESTION * len(self._seen)), MOST_PATIENCE)
 
 
 def check_family(family: str, options: Mapping[str, Any]) -> None:
@@ -82,6 +79,10 @@ def exhausted(family: str, found: int, asked: int, suite: str | None) -> DataErr
         f"{family}{where} with these settings holds {found} distinct questions, {asked} were asked: "
         f"lower {sizes}, or widen the settings"
     )
+
+
+def _patience(questions: int) -> int:
+    return min(max(LEAST_PATIENCE, PATIENCE_PER_QUESTION * questions), MOST_PATIENCE)
 
 
 def _registry() -> dict[str, Any]:

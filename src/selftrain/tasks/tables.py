@@ -80,7 +80,7 @@ def _csv(path: Path) -> Placed:
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                raise DataError(f"{path} line {reader.line_num} is not CSV ({error}): check its quotes") from None
+                raise DataError(f"{path} line {reader.line_num + 1} is not CSV ({error}): check its quotes") from None
             finally:
                 csv.field_size_limit(old_limit)
             if row is None:

@@ -1,0 +1,284 @@
+"""Whole comparisons: verdicts on known changes, honesty on none, edges, warnings, JSON."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from make_cells import counted, drawn
+
+from selftrain.audit import Audit, AuditSettings, Cell, compare, support_change
+from selftrain.errors import DataError
+
+SETTINGS = AuditSettings(draws=200)
+RNG = np.random.default_rng(11)
+CHANCE = RNG.beta(0.6, 1.4, 300)
+BETTER = CHANCE + 0.15 * (1 - CHANCE)
+NARROW = np.where(CHANCE > 0.3, 0.97, 0.0)
+
+
+def figures(audit: Audit) -> dict[str, str]:
+    return {figure.name: figure.state for figure in audit.figures}
+
+
+def cells(*chances: np.ndarray, n: int = 8, seed: int = 0, **rates: float) -> list[Cell]:
+    rng = np.random.default_rng(seed)
+    return [drawn(chance, n, rng, **rates) for chance in chances]
+
+
+def test_a_known_gain_is_progress_and_names_every_figure() -> None:
+    before, after, null, hard, hard_after = cells(CHANCE, BETTER, CHANCE, CHANCE, CHANCE)
+    audit = compare(before, after, null=null, suites={"hard": (hard, hard_after)}, settings=SETTINGS)
+    assert audit.verdict == "progress"
+    names = ("pass@1", "pass@8", "pass@1 on hard", "retention over null", "unparsed", "truncated")
+    assert audit.because == names == tuple(figure.name for figure in audit.figures)
+    assert audit.primary.low < float((BETTER - CHANCE).mean()) < audit.primary.high
+    assert audit.problems_needed is None
+    assert audit.warnings == ()
+
+
+def test_the_models_are_not_swapped() -> None:
+    better, worse = cells(BETTER, CHANCE)
+    audit = compare(better, worse, settings=SETTINGS)
+    assert audit.verdict == "regress"
+    assert audit.because[0] == "pass@1"
+    assert audit.primary.difference < 0
+
+
+def test_a_gain_that_narrows_support_is_a_reversal() -> None:
+    before, after, null = cells(CHANCE, NARROW, CHANCE)
+    audit = compare(before, after, null=null, settings=SETTINGS)
+    assert audit.verdict == "reversal"
+    assert audit.because == ("pass@1", "pass@8", "retention over null")
+    assert audit.curve.crossover is not None
+    assert 1 < audit.curve.crossover < 8
+
+
+def test_a_gain_that_costs_an_outside_suite_is_a_reversal() -> None:
+    before, after, null, hard, hard_after = cells(CHANCE, BETTER, CHANCE, CHANCE, 0.5 * CHANCE)
+    audit = compare(before, after, null=null, suites={"hard": (hard, hard_after)}, settings=SETTINGS)
+    assert audit.verdict == "reversal"
+    assert audit.because == ("pass@1", "pass@1 on hard")
+
+
+def test_a_guard_down_without_a_gain_is_a_regress() -> None:
+    before, after = cells(CHANCE, CHANCE)
+    cut = replace(after, truncated=after.responses // 2)
+    audit = compare(before, cut, settings=SETTINGS)
+    assert audit.primary.state == "unknown"
+    assert (audit.verdict, audit.because) == ("regress", ("truncated",))
+
+
+def test_too_few_problems_are_inconclusive_and_say_how_many_it_takes() -> None:
+    before, after = (cell.take(cell.problems[:40]) for cell in cells(CHANCE, CHANCE))
+    audit = compare(before, after, settings=SETTINGS)
+    assert (audit.verdict, audit.because) == ("inconclusive", ("pass@1",))
+    assert audit.problems_needed == audit.primary.problems_needed > 200
+
+
+def test_a_gain_with_an_unsettled_guard_is_inconclusive_because_of_the_guard() -> None:
+    before, after = cells(CHANCE, BETTER)
+    small = [cell.take(cell.problems[:30]) for cell in cells(CHANCE, CHANCE, seed=3)]
+    audit = compare(before, after, suites={"hard": (small[0], small[1])}, settings=SETTINGS)
+    assert (audit.verdict, audit.because) == ("inconclusive", ("pass@1 on hard",))
+    assert audit.problems_needed > 30
+
+
+def test_problems_are_matched_by_name_not_by_place() -> None:
+    before, after = cells(CHANCE, BETTER)
+    shuffled = after.take([after.problems[i] for i in np.random.default_rng(1).permutation(300)])
+    once, again = (compare(before, cell, settings=SETTINGS).to_json() for cell in (after, shuffled))
+    assert once == again
+
+
+def test_pass_at_k_bands_hold_the_means() -> None:
+    before, after = cells(CHANCE, BETTER)
+    curve = compare(before, after, settings=SETTINGS).curve
+    assert curve.ks == list(range(1, 9))
+    for low, mean, high in (
+        (curve.before_low, curve.before, curve.before_high),
+        (curve.after_low, curve.after, curve.after_high),
+    ):
+        assert all(a < b < c for a, b, c in zip(low, mean, high, strict=True))
+        assert mean == sorted(mean)
+    assert curve.before[0] == pytest.approx(float((before.right / 8).mean()))
+    assert curve.after[7] == pytest.approx(float((after.right > 0).mean()))
+    assert curve.crossover is None
+
+
+def test_support_is_measured_for_the_candidate_and_for_the_null() -> None:
+    before, after, null = cells(CHANCE, NARROW, CHANCE)
+    audit = compare(before, after, null=null, settings=SETTINGS)
+    assert audit.support == support_change(before.right > 0, after.right > 0)
+    assert audit.null is not None
+    assert audit.null.support == support_change(before.right > 0, null.right > 0)
+    assert audit.null.pass_1.difference == pytest.approx(float((null.right - before.right).mean() / 8))
+    assert audit.null.pass_1.role == "secondary"
+
+
+def test_the_same_prompt_and_greedy_figures_make_no_verdict() -> None:
+    before, after, bare = cells(CHANCE, CHANCE, 0.1 * CHANCE)
+    greedy = cells(CHANCE, BETTER, n=1)
+    audit = compare(before, after, same_prompt=bare, greedy=(greedy[0], greedy[1]), settings=SETTINGS)
+    beside = {f.name: f for f in audit.figures if f.role == "secondary"}
+    assert list(beside) == ["pass@1, same prompt", "pass@8, same prompt", "greedy pass@1"]
+    assert beside["pass@1, same prompt"].state == "up"
+    assert audit.verdict == "inconclusive"
+    with pytest.raises(DataError, match="greedy logs hold several responses"):
+        compare(before, after, greedy=(before, after), settings=SETTINGS)
+
+
+def test_one_response_a_problem() -> None:
+    before, after, null = cells(CHANCE, BETTER, CHANCE, n=1)
+    audit = compare(before, after, null=null, settings=SETTINGS)
+    assert list(figures(audit)) == ["pass@1", "unparsed", "truncated"]
+    assert audit.support is None
+    assert audit.null is not None
+    assert audit.null.support is None
+    assert audit.warnings == ("one response a problem: pass@k and retention guards are absent",)
+    assert audit.curve.ks == [1]
+
+
+def test_without_a_null_the_retention_guard_is_absent_and_said_so() -> None:
+    audit = compare(*cells(CHANCE, BETTER), settings=SETTINGS)
+    assert "retention over null" not in figures(audit)
+    assert audit.null is None
+    assert any("no null" in line for line in audit.warnings)
+    assert audit.verdict == "progress"
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize(("b", "a"), [(0, 0), (4, 4), (0, 4), (4, 0), (2, 2)])
+def test_degenerate_cells_give_an_honest_audit(count: int, b: int, a: int) -> None:
+    audit = compare(counted([b] * count, 4), counted([a] * count, 4), null=counted([b] * count, 4), settings=SETTINGS)
+    f = audit.primary
+    assert f.low < f.high
+    assert f.low <= f.difference <= f.high
+    if count < 3:
+        assert audit.verdict == "inconclusive"
+    elif a < b:
+        assert audit.verdict == "regress"
+    else:
+        assert f.state == ("up" if a > b else "unknown")
+    json.dumps(audit.to_json(), allow_nan=False)
+
+
+def test_a_parent_that_solves_nothing_has_no_retention() -> None:
+    nothing = counted([0] * 100, 4)
+    audit = compare(nothing, counted([2] * 100, 4), null=nothing, settings=SETTINGS)
+    assert "the parent solved no problem: the retention guard is absent" in audit.warnings
+    assert audit.support is not None
+    assert audit.to_json()["support"]["retention"] is None
+    assert audit.verdict == "progress"
+
+
+def test_no_common_problem_is_an_error() -> None:
+    before, after = cells(CHANCE, BETTER)
+    with pytest.raises(DataError, match="no problem is in both logs"):
+        compare(before.take(["p0"]), after.take(["p1"]), settings=SETTINGS)
+
+
+def test_unmatched_and_unjudged_problems_are_dropped_and_counted() -> None:
+    before, after = counted([2] * 60, 4), counted([0] + [2] * 59, [0] + [4] * 59, unjudged=[4] + [0] * 59)
+    audit = compare(before.take(before.problems[:50]), after, settings=SETTINGS)
+    assert audit.counts["problems"] == audit.primary.problems == 49
+    assert audit.counts["problems in one log only"] == 10
+    assert audit.counts["problems without a judged response"] == 1
+    assert audit.counts["responses after"] == 200
+    assert audit.counts["unjudged after"] == 4
+    assert audit.primary.after == 0.5
+    assert "10 problems are in one log only and were left out" in audit.warnings
+
+
+def test_many_unjudged_responses_warn_and_bound_pass_at_one() -> None:
+    before, after = counted([1] * 50, 3, unjudged=1), counted([2] * 50, 3, unjudged=1)
+    audit = compare(before, after, settings=SETTINGS)
+    assert "25.0% of the responses of after are unjudged" in audit.warnings
+    assert audit.bounds == {"before": [0.25, 0.5], "after": [0.5, 0.75], "difference": [0.0, 0.5]}
+    clean = counted([2] * 50, 4)
+    assert compare(clean, clean, settings=SETTINGS).bounds is None
+
+
+def test_unlike_settings_warn() -> None:
+    before = counted([2] * 50, 4, temperature=0.7, max_tokens=64, model="a", prompt="few", suite="s")
+    after = counted([2] * 50, 2, temperature=1.0, max_tokens=64, model="b", prompt="zero", suite="s")
+    warnings = compare(before, after, settings=SETTINGS).warnings
+    assert "temperature differs: before 0.7, after 1.0" in warnings
+    assert "responses a problem differ: before 4, after 2" in warnings
+    assert len(warnings) == 3
+
+
+def test_unlike_settings_of_a_suite_and_unknown_margins_warn() -> None:
+    before, after = counted([2] * 50, 4, temperature=1), counted([2] * 50, 4, temperature=1)
+    suite = (counted([2] * 50, 2, temperature=0.5), counted([2] * 50, 2, temperature=0.6))
+    settings = AuditSettings(draws=200, margins={"pass@9": 0.1})
+    warnings = compare(before, after, suites={"far": suite}, settings=settings).warnings
+    assert "temperature differs: before 0.5, after on far 0.6" in warnings
+    assert "margins name no figure of this audit: pass@9" in warnings
+
+
+def test_json_is_plain_and_complete() -> None:
+    before, after, null = cells(CHANCE, BETTER, CHANCE)
+    audit = compare(before, after, null=null, settings=SETTINGS)
+    found = json.loads(json.dumps(audit.to_json(), allow_nan=False))
+    assert found["verdict"] == "progress"
+    assert found["figures"]["pass@1"]["difference"] == audit.primary.difference
+    assert found["figures"]["pass@1"]["state"] == "up"
+    assert found["null"]["pass@1"]["problems"] == 300
+    assert found["null"]["support"]["retention"] > 0.8
+    assert found["curve"]["ks"][-1] == 8
+    assert found["settings"]["alpha"] == 0.05
+
+
+def test_the_audit_is_deterministic_and_seeded() -> None:
+    before, after = cells(CHANCE, BETTER)
+    once, again = (compare(before, after, settings=SETTINGS).to_json() for _ in range(2))
+    assert once == again
+    other = compare(before, after, settings=AuditSettings(draws=200, seed=1))
+    assert other.primary.low != once["figures"]["pass@1"]["low"]
+
+
+COUNT = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)).filter(any)
+
+
+@given(st.lists(st.tuples(COUNT, COUNT), min_size=1, max_size=12))
+@examples(max_examples=60, deadline=None)
+def test_any_counts_give_an_audit_or_a_data_error(table: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
+    cells = []
+    for side in (0, 1):
+        right, wrong, unjudged = np.array([row[side] for row in table]).T
+        cells.append(counted(right, right + wrong, unjudged=unjudged))
+    try:
+        audit = compare(*cells, null=cells[0], settings=AuditSettings(draws=100))
+    except DataError:
+        assert not any(b[0] + b[1] and a[0] + a[1] for b, a in table)
+        return
+    assert audit.counts["problems"] == sum(bool(b[0] + b[1] and a[0] + a[1]) for b, a in table)
+    json.dumps(audit.to_json(), allow_nan=False)
+
+
+def test_identical_models_are_rarely_called_up_or_down() -> None:
+    rng, verdicts, states, runs = np.random.default_rng(2), Counter[str](), Counter[str](), 250
+    for _ in range(runs):
+        chance = rng.beta(1, 2, 60)
+        before, after, null = (drawn(chance, 8, rng, unparsed=0.1) for _ in range(3))
+        audit = compare(before, after, null=null, settings=AuditSettings(draws=100))
+        verdicts[audit.verdict] += 1
+        states[audit.primary.state] += 1
+    assert (states["up"] + states["down"]) / runs <= 0.09
+    assert (verdicts["progress"] + verdicts["reversal"] + verdicts["regress"]) / runs <= 0.09
+
+
+def test_importing_the_audit_is_light() -> None:
+    code = (
+        "import sys, selftrain.audit; "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'scipy', 'rich', 'transformers'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

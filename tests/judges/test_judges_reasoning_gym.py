@@ -1,0 +1,112 @@
+"""Only reviewed families are offered; their gold answers judge themselves right and half-right ones wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from selftrain.judges.reasoning_gym import ReasoningGymJudge, answer_kind, offered_families, refusal
+from selftrain.records import Problem
+
+reasoning_gym = pytest.importorskip("reasoning_gym")
+
+FORMS = [
+    "{}",
+    "<think>5</think>{}",
+    "<answer>{}</answer>",
+    "So it must be.\n\nAnswer: {}",
+    "The answer is {}",
+    "\\boxed{{{}}}",
+]
+
+
+@pytest.fixture(scope="module")
+def judge() -> ReasoningGymJudge:
+    return ReasoningGymJudge()
+
+
+def make(name: str, entry: dict[str, Any], **reference: object) -> Problem:
+    whole = {"dataset": name, "entry": json.loads(json.dumps(entry)), **reference}
+    return Problem.make(entry["question"], gold=entry["answer"], reference=whole)
+
+
+@pytest.mark.parametrize("name", offered_families())
+def test_gold_judges_itself_right_however_it_is_stated(judge: ReasoningGymJudge, name: str) -> None:
+    data = reasoning_gym.create_dataset(name, seed=3, size=2)
+    for entry in (data[0], data[1]):
+        problem = make(name, entry, kind=answer_kind(name))
+        for form in FORMS:
+            assert judge.judge(problem, form.format(entry["answer"])).judgement == "right", form
+        for response in ["banana", "NaN", "[NaN, NaN]", "null", "", "{}", "<think>" + entry["answer"]]:
+            assert judge.judge(problem, response).judgement == "wrong", response
+
+
+def test_every_installed_family_is_offered_or_refused_with_a_reason() -> None:
+    from reasoning_gym.factory import DATASETS
+
+    offered = set(offered_families())
+    assert offered <= set(DATASETS)
+    for name in set(DATASETS) - offered:
+        assert "is refused" in (refusal(name) or ""), name
+
+
+def test_families_whose_scorers_execute_text_are_refused() -> None:
+    for name in [
+        "string_insertion", "spiral_matrix", "binary_matrix", "n_queens", "puzzle24", "countdown",
+        "polynomial_multiplication", "simple_integration", "intermediate_integration",
+    ]:  # fmt: skip
+        assert "executes the answer as code" in (refusal(name) or "")
+
+
+def test_no_offered_scorer_lives_in_a_file_that_executes_text() -> None:
+    import inspect
+    import re
+
+    from reasoning_gym.factory import DATASETS
+
+    generates_only = {"basic_arithmetic"}
+    for name in set(offered_families()) - generates_only:
+        code = inspect.getsource(inspect.getmodule(DATASETS[name][0]))  # type: ignore[arg-type]
+        found = re.search(r"(?<![\w.])(?:eval|exec|literal_eval|sympify|__import__)\(|parse_expr|pickle", code)
+        assert found is None, (name, found)
+
+
+def test_unknown_families_get_close_matches(judge: ReasoningGymJudge) -> None:
+    assert "did you mean chain_sum" in (refusal("chain_sums") or "")
+    assert refusal("chain_sum") is None
+    with pytest.raises(ValueError, match="name"):
+        answer_kind("countdown")
+
+
+def test_numbers_are_canonical_and_extracted(judge: ReasoningGymJudge) -> None:
+    entry = {"question": "q", "answer": "1200", "metadata": {}}
+    found = judge.judge(make("chain_sum", entry, kind="number"), "1,000 + 200 is 1,200.0 in all.")
+    assert (found.judgement, found.answer) == ("right", "1200")
+
+
+def test_half_right_answers_are_wrong(judge: ReasoningGymJudge) -> None:
+    entry = {"question": "q", "answer": "True", "metadata": {}}
+    assert judge.judge(make("course_schedule", entry, kind="text"), "True or False").judgement == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ({}, "no reasoning-gym entry"),
+        ({"dataset": "countdown", "entry": {"answer": "1"}}, "executes the answer"),
+        ({"dataset": "nothing", "entry": {"answer": "1"}}, "unknown"),
+        ({"dataset": "chain_sum", "entry": {"answer": None}}, "no gold answer"),
+        ({"dataset": "calendar_arithmetic", "entry": {"answer": "x", "metadata": {}}}, "does not score itself right"),
+    ],
+)
+def test_broken_problems_are_unjudged(judge: ReasoningGymJudge, reference: dict[str, Any], reason: str) -> None:
+    found = judge.judge(Problem.make("q", reference=reference), "5")
+    assert found.judgement == "unjudged"
+    assert reason in found.reason
+
+
+def test_the_entry_is_not_written_into(judge: ReasoningGymJudge) -> None:
+    entry = json.loads(json.dumps(reasoning_gym.create_dataset("knight_swap", seed=1, size=1)[0]))
+    problem = make("knight_swap", entry)
+    judge.judge(problem, entry["answer"])
+    assert problem.reference["entry"] == entry
