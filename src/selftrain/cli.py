@@ -74,7 +74,7 @@ def sample(
 ) -> None:
     """Sample any model on a task's problems and judge the responses, outside a run."""
     from selftrain.outside import sample_log
-    from selftrain.verbs import SamplingConfig
+    from selftrain.sampling import SamplingConfig
 
     sampling = SamplingConfig(temperature=temperature, max_tokens=max_tokens)
     counts = sample_log(model, task, prompt, out, split=split, samples=samples, sampling=sampling, seed=seed)

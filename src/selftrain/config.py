@@ -12,10 +12,10 @@ from selftrain.audit import AuditSettings
 from selftrain.engines import EngineConfig
 from selftrain.errors import ConfigError
 from selftrain.prompts import PromptConfig
+from selftrain.sampling import SamplingConfig
 from selftrain.tasks import TaskConfig
 from selftrain.training import TrainingConfig
 from selftrain.validation import Options, parse
-from selftrain.verbs import SamplingConfig
 
 MAX_YAML = 1_000_000
 EXTENDING = ("rounds", "stop_after_refused")

@@ -9,8 +9,9 @@ from selftrain.config import AuditConfig
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
 from selftrain.records import Problem
+from selftrain.sampling import Draw, SamplingConfig
 from selftrain.tasks import Task
-from selftrain.verbs import Draw, SamplingConfig, Verbs
+from selftrain.verbs import Verbs
 
 TRAINED = "training prompt"
 

@@ -10,10 +10,11 @@ from selftrain.metrics import Metrics
 from selftrain.models import resolve_model
 from selftrain.prompts import PromptConfig
 from selftrain.records import Group, Problem
+from selftrain.sampling import Draw, SamplingConfig
 from selftrain.store import Workspace, write_text
 from selftrain.tasks import Task, TaskConfig, load_task
 from selftrain.validation import parse
-from selftrain.verbs import Draw, SamplingConfig, Verbs
+from selftrain.verbs import Verbs
 
 
 def read_task(name: str, seed: int) -> Task:

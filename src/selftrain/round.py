@@ -8,9 +8,10 @@ import numpy as np
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
 from selftrain.records import Groups, Problem, Question
+from selftrain.sampling import Draw, Samples, SamplingConfig
 from selftrain.training import TrainingConfig
 from selftrain.training_set import Row, TrainingSet, rescaled
-from selftrain.verbs import Draw, Samples, SamplingConfig, Verbs
+from selftrain.verbs import Verbs
 
 
 @dataclass(slots=True)

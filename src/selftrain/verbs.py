@@ -2,58 +2,27 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pydantic import Field
-
 from selftrain.digest import digest, seed_from
-from selftrain.engines import Completion, Engine, EngineConfig, Request, Sampling, load_engine
+from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
 from selftrain.metrics import Metrics
 from selftrain.models import Model, load_model, load_tokenizer, merge, open_model, save_adapter, save_model
 from selftrain.progress import progress
 from selftrain.prompts import PromptConfig, Renderer
-from selftrain.records import Group, Groups, Judgement, Problem, Question, Response
+from selftrain.records import Group, Groups, Judgement, Problem, Question
+from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests, response_of
 from selftrain.store import Step, Workspace
 from selftrain.training import TrainingConfig
 from selftrain.training_set import TrainingSet
-from selftrain.validation import Options
 
 JUDGED_AT_ONCE = 256
 """Judgements written together."""
-
-
-class SamplingConfig(Options):
-    """How responses are drawn."""
-
-    temperature: float = Field(0.7, ge=0, le=10)
-    """0 is greedy."""
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_tokens: int = Field(64, ge=1)
-    """Longest response in tokens; longer ones are cut and counted as truncated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Which of a model's possible responses are meant: `purpose` is train, select, test or null."""
-
-    purpose: str
-    number: int = 0
-    """The round for `train`, so that a round after a refused candidate draws afresh."""
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """The responses to some problems, in problem order, each list in index order."""
-
-    problems: tuple[Question, ...]
-    responses: tuple[tuple[Response, ...], ...]
-    cell: str
-    """Digest of model, prompt, sampling settings and draw."""
 
 
 class Verbs:
@@ -120,7 +89,7 @@ class Verbs:
             "engine": self._engine_config.model_dump(),
         }
         settings = Sampling(**sampling.model_dump(), stop=prompt.stop, end_ids=renderer.end_ids)
-        owed = _requests(problems, n, renderer, digest(cell))
+        owed = requests(problems, n, renderer, digest(cell))
         label = f"sample {draw.purpose}"
         with self._workspace.step("sample", cell) as step, self._metrics.stage(label, len(owed)) as count:
             missing = sorted((owed[i] for i in owed if i not in step.rows), key=lambda asked: asked.request.prompt)
@@ -129,7 +98,7 @@ class Verbs:
                     count(rows=1, tokens=len(row["tokens"]), prompt_tokens=row["prompt_tokens"])
                     tick()
             step.seal()
-            responses = [_response(step.rows[i]) for i in owed]
+            responses = [response_of(step.rows[i]) for i in owed]
         grouped = tuple(tuple(responses[start : start + n]) for start in range(0, len(responses), n))
         return Samples(tuple(problems), grouped, digest(cell))
 
@@ -220,9 +189,7 @@ class Verbs:
         else:
             save_model(trained, tokenizer, folder, parent=parent)
 
-    def _draw(
-        self, model: Model, missing: Sequence["_Asked"], sampling: Sampling, step: Step
-    ) -> Iterator[dict[str, Any]]:
+    def _draw(self, model: Model, missing: Sequence[Asked], sampling: Sampling, step: Step) -> Iterator[dict[str, Any]]:
         if not missing:
             return
         engine = self._engine(model)
@@ -262,51 +229,6 @@ class Verbs:
         if self._loaded is not None:
             self._loaded[1].close()
             self._loaded = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request and what it is for."""
-
-    request: Request
-    problem: str
-    index: int
-
-    def row(self, completion: Completion) -> dict[str, Any]:
-        return {
-            "id": completion.id,
-            "problem": self.problem,
-            "index": self.index,
-            "text": completion.text,
-            "tokens": list(completion.tokens),
-            "logprobs": [round(value, 6) for value in completion.logprobs],
-            "finish": completion.finish,
-            "prompt_tokens": len(self.request.prompt),
-        }
-
-
-def _requests(problems: Sequence[Question], n: int, renderer: Renderer, cell: str) -> dict[str, _Asked]:
-    """The requests by response id, in problem and index order."""
-    owed: dict[str, _Asked] = {}
-    for problem in problems:
-        prompt = renderer.prompt(problem)
-        content = digest([cell, problem.id, list(prompt)])
-        for index in range(n):
-            identity = digest([content, index])
-            owed[identity] = _Asked(Request(identity, prompt, seed_from([content, index])), problem.id, index)
-    return owed
-
-
-def _response(row: dict[str, Any]) -> Response:
-    return Response(
-        id=row["id"],
-        problem=row["problem"],
-        index=row["index"],
-        text=row["text"],
-        tokens=tuple(row["tokens"]),
-        logprobs=tuple(row["logprobs"]),
-        finish=row["finish"],
-    )
 
 
 def _judgement_row(judgement: Judgement) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run small enough for a test: a tiny random Llama, a few made-up questions and a judge in a user's own file."""
+"""A run small enough for a test: a tiny random Llama, made-up questions, a judge and a recipe in a user's own files."""
 
 import contextlib
 import io
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,14 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SELFTRAIN = (sys.executable, "-c", "from selftrain.cli import main; main()")
 JUDGE = r'''
-"""Right if the first letter or digit is of the kind the gold answer names."""
+"""Right if the response starts with the kind of character that the gold answer names."""
 
 from selftrain.records import Judgement
 
 
 def kind(problem, response):
-    if not response.strip():
-        return Judgement(judgement="wrong", answer=None, reason="nothing said")
-    first = next((c for c in response.lower() if c.isascii() and c.isalnum()), "-")
-    kinds = {"vowel": "aeiou", "digit": "0123456789", "early": "bcdfghjkl", "late": "mnpqrstvwxyz", "none": "-"}
-    answer = next(kind for kind, letters in kinds.items() if first in letters)
+    first = response.strip()[:1] or "."
+    answer = "other" if not first.isascii() else "letter" if first.isalpha() else "digit" if first.isdigit() else "mark"
     mark = "right" if answer == problem.gold else "wrong"
     return Judgement(judgement=mark, answer=answer, reason=f"starts with {first}")
 
@@ -37,6 +34,19 @@ def never(problem, response):
 
 def broken(problem, response):
     raise ValueError(f"cannot read\n{response!r}")
+'''
+RECIPE = '''
+"""The opposite of a good idea: learn what was judged wrong."""
+
+from selftrain import Round, TrainingSet, recipe
+from selftrain.recipes.vanilla import VanillaOptions
+from selftrain.records import Groups
+
+
+@recipe("contrary", paper="none")
+def contrary(round: Round, options: VanillaOptions) -> TrainingSet:
+    groups = round.judge(round.sample(round.parent, round.problems, n=options.samples))
+    return round.training_set(groups.where_any_wrong().where(lambda group: not group.right))
 '''
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen")
 
@@ -51,12 +61,38 @@ class Ended:
 
     @property
     def complaint(self) -> str:
-        """The one line of an error; fails if there is a traceback, or more or less than one line of complaint."""
+        """The error of a command that failed: one line, the last one, and no traceback."""
+        assert self.code not in (0, 1), self.err
         assert "Traceback" not in self.err, self.err
         lines = [line for line in self.err.splitlines() if line.startswith("selftrain: ")]
-        assert len(lines) == 1, self.err
-        assert self.err.splitlines()[-1] == lines[0], self.err
-        return lines[0]
+        assert lines == self.err.splitlines()[-1:], self.err
+        return lines[0].removeprefix("selftrain: ")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A folder with a configuration; its runs share one workspace."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "small.yaml"
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "runs"
+
+    def run(self, name: str, *changes: str) -> Path:
+        """Runs the configuration inside this process; returns the run's folder."""
+        ended = inside("run", self.config, f"name={name}", *changes)
+        assert ended.code == 0, ended.err
+        return self.workspace / name
+
+    def steps(self, run: Path, number: int, kind: str) -> list[Path]:
+        """The folders of the steps of a kind that a round opened, in order."""
+        names = read_json(run / "rounds" / f"{number:02d}" / "round.json")["steps"]
+        return [self.workspace / ".steps" / name for name in names if name.startswith(f"{kind}-")]
 
 
 def environment() -> dict[str, str]:
@@ -65,12 +101,29 @@ def environment() -> dict[str, str]:
     return {**os.environ, **quiet, "PYTHONPATH": str(ROOT / "src")}
 
 
-def selftrain(*words: object, cwd: Path | None = None, before: Callable[[], None] | None = None) -> Ended:
+def begin(*words: object) -> subprocess.Popen[str]:
+    """Starts the command line in a process group of its own."""
+    return subprocess.Popen(
+        [*SELFTRAIN, *map(str, words)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> Ended:
+    """Waits for a process that was begun."""
+    out, err = process.communicate(timeout=300)
+    return Ended(process.returncode, out, err)
+
+
+def selftrain(*words: object, before: Callable[[], None] | None = None) -> Ended:
     """Runs the command line in a process of its own; `before` runs in it first."""
     done = subprocess.run(
         [*SELFTRAIN, *map(str, words)],
         env=environment(),
-        cwd=cwd,
         preexec_fn=before,
         capture_output=True,
         text=True,
@@ -95,11 +148,9 @@ def inside(*words: object) -> Ended:
     raise AssertionError("main() returned instead of exiting")
 
 
-def succeed(*words: object) -> Ended:
-    """Runs the command line inside this process and fails unless it succeeds."""
-    ended = inside(*words)
-    assert ended.code == 0, ended.err
-    return ended
+def read_json(path: Path) -> Any:
+    """The value in a JSON file."""
+    return json.loads(path.read_text())
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -110,36 +161,42 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def questions(split: str, count: int) -> list[dict[str, Any]]:
     """Different questions for each split."""
-    return [{"question": f"{split}: name of {NAMES[i % 8]} {i}?", "answer": "vowel"} for i in range(count)]
+    return [{"question": f"{split}: name of {NAMES[i % 8]} {i}?", "answer": "letter"} for i in range(count)]
 
 
-def write_config(folder: Path, model: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Writes a configuration with its task and judge into a folder; `changes` replace whole sections."""
+def write_lab(folder: Path, model: Path, changes: Mapping[str, Any] | None = None) -> Lab:
+    """Writes a configuration with its task, judge and recipe; `changes` replace whole sections."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "judge.py").write_text(JUDGE)
-    sizes = {"train": 40, "select": 40, "test": 40}
-    files = {split: str(write_rows(folder / f"{split}.jsonl", questions(split, n))) for split, n in sizes.items()}
+    (folder / "recipe.py").write_text(RECIPE)
+    files = {split: str(write_rows(folder / f"{split}.jsonl", questions(split, 40))) for split in SPLITS}
     config: dict[str, Any] = {
         "workspace": str(folder / "runs"),
         "model": str(model),
         "task": {"name": "files", "options": {**files, "judge": f"{folder / 'judge.py'}:kind"}},
-        "recipe": {"name": "east", "options": {"samples": 4}},
+        "recipe": {"name": "vanilla", "options": {"samples": 4, "per_problem": 4}},
         "sampling": {"temperature": 1.0, "max_tokens": 3},
         "engine": {"precision": "fp32", "batch": 16},
         "judge": {"workers": 1},
         "training": {
             "method": "full",
             "precision": "fp32",
-            "epochs": 10,
+            "epochs": 5,
             "learning_rate": 0.01,
             "batch_size": 8,
             "save_steps": 10,
         },
-        "audit": {"samples": 4, "sampling": {"temperature": 1.0, "max_tokens": 3}},
+        "audit": {
+            "samples": 4,
+            "sampling": {"temperature": 1.0, "max_tokens": 3},
+            "settings": {"margin": 0.2, "draws": 500},
+        },
     }
-    path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump({**config, **(changes or {})}))
-    return path
+    (folder / "small.yaml").write_text(yaml.safe_dump({**config, **(changes or {})}))
+    return Lab(folder)
+
+
+SPLITS = ("train", "select", "test")
 
 
 def write_model(path: Path) -> Path:

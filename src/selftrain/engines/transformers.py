@@ -151,7 +151,7 @@ class TransformersEngine:
         batch: list[Pair] = []
         for prompt, completion in pairs:
             self._check_room(len(prompt))
-            self._check_room(len(prompt) + len(completion) - 1)
+            self._check_room(len(prompt) + max(len(completion) - 1, 0))
             longest = max(len(completion), *(len(other) for _, other in batch), 1)
             full = len(batch) == self._batch or (len(batch) + 1) * longest > self._score_at_once
             if batch and full:

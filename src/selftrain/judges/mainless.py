@@ -21,7 +21,7 @@ class _Process(SpawnProcess):
 class MainlessContext(SpawnContext):
     """The `spawn` start method; without it a script needs `if __name__ == "__main__"` around its run."""
 
-    Process = _Process  # type: ignore[assignment]
+    Process = _Process
 
 
 @contextmanager
