@@ -74,6 +74,8 @@ class RunConfig(Options):
     The base is audited with the better of the two."""
     sampling: SamplingConfig = SamplingConfig()
     """How training samples are drawn."""
+    train_on_thinking: bool = True
+    """Whether what a response says before a closing think tag is part of its training row."""
     engine: EngineConfig = EngineConfig()
     judge: JudgeConfig = JudgeConfig()
     training: TrainingConfig = TrainingConfig()

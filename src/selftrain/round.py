@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from selftrain.judges.stated import after_thinking
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
 from selftrain.records import Groups, Problem, Question
@@ -32,6 +33,8 @@ class Round:
     """The prompt that training samples are drawn with."""
     sampling: SamplingConfig
     training: TrainingConfig
+    train_on_thinking: bool
+    """Whether what comes before a closing think tag is trained."""
     verbs: Verbs
     dropped: dict[str, int] = field(default_factory=dict)
     """Problems or rows left out so far, by reason."""
@@ -92,8 +95,9 @@ class Round:
         for group, weight in zip(groups, np.ones(len(groups)) if weights is None else weights, strict=True):
             prompt = renderer.prompt(group.problem)
             for response in group.responses:
-                completion = renderer.completion(response.text, finished=response.finish == "stop")
-                if not response.text.strip():
+                text = response.text if self.train_on_thinking else after_thinking(response.text) or ""
+                completion = renderer.completion(text, finished=response.finish == "stop")
+                if not text.strip():
                     self._drop("empty response", 1)
                 elif len(prompt) + len(completion) > self.training.max_length:
                     self._drop(f"longer than {self.training.max_length} tokens", 1)
@@ -106,7 +110,7 @@ class Round:
                             problem=group.problem.id,
                             response=response.id,
                             prompt_text=group.problem.text,
-                            completion_text=response.text,
+                            completion_text=text,
                         )
                     )
         return TrainingSet(rescaled(rows), dict(self.dropped))

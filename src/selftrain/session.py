@@ -61,6 +61,7 @@ class Session:
             sampling_prompt=self.config.drawing_prompt,
             sampling=self.config.sampling,
             training=self.config.training,
+            train_on_thinking=self.config.train_on_thinking,
             verbs=self.verbs,
         )
 

@@ -36,13 +36,16 @@ class Statement(NamedTuple):
         return self.text if self.closed else next((line for line in self.text.splitlines() if line.strip()), "")
 
 
-def final_text(response: str) -> str | None:
-    """The text after the last closing think tag, at most its last `RESPONSE_CAP` characters.
-
-    None when a think tag is opened and never closed.
-    """
+def after_thinking(response: str) -> str | None:
+    """The text after the last closing think tag; None when a think tag is opened and never closed."""
     tail = response.rpartition("</think>")[2]
-    return None if "<think>" in tail else tail[-RESPONSE_CAP:]
+    return None if "<think>" in tail else tail
+
+
+def final_text(response: str) -> str | None:
+    """The text after thinking, at most its last `RESPONSE_CAP` characters."""
+    tail = after_thinking(response)
+    return None if tail is None else tail[-RESPONSE_CAP:]
 
 
 def statements(text: str) -> Iterator[Statement]:
