@@ -18,6 +18,8 @@ from selftrain.training import TrainingConfig
 from selftrain.validation import Options, parse
 
 MAX_YAML = 1_000_000
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What the YAML reader raises: its own error, over an impossible date or number, over too many brackets."""
 EXTENDING = ("rounds", "stop_after_refused")
 """Keys that may change when a run is continued: they only make it longer."""
 
@@ -155,7 +157,7 @@ def _read(path: Path) -> str:
 def _mapping(text: str, where: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{where} holds {'nothing' if value is None else type(value).__name__}: a mapping is wanted")
@@ -176,5 +178,5 @@ def _set(values: dict[str, Any], override: str) -> None:
         values = values[key]
     try:
         values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except NOT_YAML:
         values[last] = text

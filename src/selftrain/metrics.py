@@ -30,8 +30,11 @@ class Metrics:
             append_json(self._path, {"event": event, "round": self.round, **values})
 
     @contextmanager
-    def stage(self, name: str, wanted: int) -> Iterator[Count]:
-        """Times a stage and counts the rows (and tokens) it made; rows read back are not made."""
+    def stage(self, name: str, wanted: int, *, silent_if_done: bool = True) -> Iterator[Count]:
+        """Times a stage and counts the rows (and tokens) it made; rows read back are not made.
+
+        A stage that made nothing is passed over in silence unless `silent_if_done` is false.
+        """
         made = {"rows": 0, "tokens": 0, "prompt_tokens": 0}
 
         def count(**more: int) -> None:
@@ -43,7 +46,10 @@ class Metrics:
             yield count
         finally:
             seconds = time.monotonic() - start
-            self.write("stage", stage=name, wanted=wanted, seconds=round(seconds, 3), **made)
+            if made["rows"] or not silent_if_done:
+                self.write("stage", stage=name, wanted=wanted, seconds=round(seconds, 3), **made)
+        if silent_if_done and not made["rows"]:
+            return
         back = wanted - made["rows"]
         note = f", {back:,} read back" if back else ""
         tokens = f", {made['tokens'] / seconds:,.0f} tokens/s" if made["tokens"] else ""

@@ -57,7 +57,7 @@ class Renderer:
     def prompt(self, question: Question) -> tuple[int, ...]:
         """Token ids of the prompt for a question, up to where the response begins."""
         if self.config.style == "plain":
-            return tuple(self._tokenizer(self._plain(question)).input_ids)
+            return tuple(self._tokenizer(self._plain(question), split_special_tokens=True).input_ids)
         return tuple(self._chat(self._turns(question), open_turn=True, tokenize=True))
 
     def completion(self, text: str, *, finished: bool) -> tuple[int, ...]:
@@ -93,9 +93,17 @@ class Renderer:
         return [*turns, {"role": "user", "content": self._written(question)}]
 
     def _chat(self, turns: list[dict[str, str]], *, open_turn: bool, tokenize: bool) -> Any:
-        return self._tokenizer.apply_chat_template(
-            turns, add_generation_prompt=open_turn, tokenize=tokenize, return_dict=False
-        )
+        from jinja2 import TemplateError
+
+        try:
+            return self._tokenizer.apply_chat_template(
+                turns, add_generation_prompt=open_turn, tokenize=tokenize, return_dict=False
+            )
+        except TemplateError as error:
+            roles, reason = ", ".join(turn["role"] for turn in turns), " ".join(str(error).split())
+            raise ConfigError(
+                f"the model's chat template refuses the turns {roles} ({reason}): set style: plain or change the prompt"
+            ) from None
 
     def _end_marker(self) -> tuple[int, ...]:
         eos = self._tokenizer.eos_token_id
@@ -106,7 +114,8 @@ class Renderer:
         text = self._chat(turns, open_turn=False, tokenize=False)
         after = text[text.rfind(word) + len(word) :].strip()
         ids = self._tokenizer.encode(after, add_special_tokens=False)
-        special = [place for place, token in enumerate(ids) if token in self._tokenizer.all_special_ids]
+        added = self._tokenizer.added_tokens_decoder
+        special = [place for place, token in enumerate(ids) if token in added and added[token].special]
         if special:
             return tuple(ids[: special[0] + 1])
         return (eos,) if eos is not None else ()

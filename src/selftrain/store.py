@@ -69,6 +69,8 @@ class Step:
 
     def append(self, rows: Sequence[Row]) -> None:
         """Adds rows that belong together: after a crash either all of them are there or none."""
+        if not rows:
+            return
         lines = [json.dumps({**row, _LEFT: len(rows) - i}) for i, row in enumerate(rows, start=1)]
         with self._open.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
@@ -105,7 +107,11 @@ def lock(path: Path, *, wait: bool, what: str) -> Iterator[None]:
                 raise WorkspaceError(f"{what} is in use by another process: wait for it, or name another run") from None
             say(f"waiting for another process to finish {what}")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing is not enough: a forked child may have the file open too.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -136,8 +142,9 @@ def read_json_lines(path: Path) -> list[Any]:
     """The lines of a JSONL file that are whole."""
     values = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
+        # In bytes: a line may be torn inside a character, and text knows more line ends than JSONL.
+        for line in path.read_bytes().split(b"\n"):
+            with suppress(ValueError):
                 values.append(json.loads(line))
     return values
 

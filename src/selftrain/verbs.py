@@ -91,7 +91,10 @@ class Verbs:
         settings = Sampling(**sampling.model_dump(), stop=prompt.stop, end_ids=renderer.end_ids)
         owed = requests(problems, n, renderer, digest(cell))
         label = f"sample {draw.purpose}"
-        with self._workspace.step("sample", cell) as step, self._metrics.stage(label, len(owed)) as count:
+        with (
+            self._workspace.step("sample", cell) as step,
+            self._metrics.stage(label, len(owed), silent_if_done=draw.purpose != "train") as count,
+        ):
             missing = sorted((owed[i] for i in owed if i not in step.rows), key=lambda asked: asked.request.prompt)
             with progress(label, len(owed), len(owed) - len(missing)) as tick:
                 for row in self._draw(model, missing, settings, step):

@@ -11,6 +11,7 @@ Those of this package are named by their file; a user's own by `my_file.py:my_re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -44,7 +45,13 @@ def recipe(name: str, *, paper: str) -> Callable[[Callable[["Round", Any], "Trai
     """Makes a function a recipe; `paper` is where it comes from."""
 
     def wrap(function: Callable[["Round", Any], "TrainingSet"]) -> Recipe:
-        options = list(get_type_hints(function).values())[1]
+        parameters = list(signature(function).parameters)
+        options = get_type_hints(function).get(parameters[1]) if len(parameters) == 2 else None
+        if not (isinstance(options, type) and issubclass(options, Options)):
+            raise ConfigError(
+                f"recipe {name}: write (round: Round, options: MyOptions), "
+                "MyOptions a subclass of selftrain.validation.Options"
+            )
         return Recipe(name, paper, function, options)
 
     return wrap

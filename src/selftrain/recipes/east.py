@@ -14,8 +14,9 @@ class EastOptions(Options):
 
     samples: int = Field(8, ge=1)
     """Responses drawn for each training question (K)."""
-    exponent: float = 1.0
-    """Sharpness a of the weight H^a: 0 is vanilla, above 1 sharper, below 0 favours confident questions."""
+    exponent: float = Field(1.0, allow_inf_nan=False)
+    """Sharpness a of the weight H^a: 0 is vanilla, above 1 sharper. Below 0 it favours confident questions; those
+    whose answers all agree have no weight then (0 to a negative power) and are dropped."""
     per_problem: int = Field(1, ge=1)
     """Right responses of different text kept for each question, at most; the paper keeps 1."""
     drop_all_right: bool = False
@@ -29,6 +30,9 @@ def east(round: Round, options: EastOptions) -> TrainingSet:
     groups = round.keep(sampled.where_any_right(), of=sampled, reason="no right response")
     if options.drop_all_right:
         groups = round.keep(groups.where_any_wrong(), of=groups, reason="no wrong response")
+    if options.exponent < 0:
+        divided = groups.where(lambda group: len(group.cluster_counts()) > 1)
+        groups = round.keep(divided, of=groups, reason="all answers agree")
     entropies = groups.answer_entropies()
     if options.exponent > 0 and not entropies.any():
         return round.nothing(groups, reason="answers agree on every question, so every weight is zero")

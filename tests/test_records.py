@@ -1,0 +1,119 @@
+"""Problems, groups and what recipes share of them."""
+
+import math
+
+import numpy as np
+import pytest
+from make_round import make_group
+
+from selftrain.records import Groups, Problem, Question
+
+
+def test_a_problems_id_is_its_question():
+    problem = Problem.make("1 and 2?", gold="3", level="easy", family="sums", reference={"a": 1})
+    assert problem.id == Problem.make("1 and 2?").id == Problem.make(" 1\u00a0and\n2? ").id
+    assert problem.id == Problem.make([{"role": "user", "content": "1 and 2?"}]).id
+    assert len({problem.id, Problem.make("1 and 3?").id, Problem.make("1 AND 2?").id}) == 3
+    system = [{"role": "system", "content": "1 and 2?"}]
+    assert Problem.make(system).id != problem.id
+    assert (problem.text, problem.level, problem.family) == ("1 and 2?", "easy", "sums")
+
+
+def test_a_conversations_text_is_its_last_turn():
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    assert Problem.make(turns).text == "c"
+    assert [message.role for message in Problem.make(turns).messages] == ["user", "assistant", "user"]
+
+
+def test_reading_gold_of_a_question_is_impossible():
+    question = Problem.make("1 and 2?", gold="3", reference={"rationale": "r"}, level="easy").without_gold()
+    assert type(question) is Question
+    assert (question.id, question.level) == (Problem.make("1 and 2?").id, "easy")
+    assert not hasattr(question, "gold")
+    assert not hasattr(question, "reference")
+
+
+def test_marks():
+    group = make_group("q", "RWURW")
+    assert [r.index for r in group.right] == [0, 3]
+    assert [r.index for r in group.marked("wrong")] == [1, 4]
+    assert [r.index for r in group.marked("unjudged")] == [2]
+
+
+def test_unjudged_responses_are_in_no_cluster_count():
+    group = make_group("q", "RWUWUR", ["3", "4", "3", None, None, "3"])
+    assert group.clusters == (0, 1, 0, 2, 2, 0)
+    assert group.cluster_counts() == [2, 1, 1]
+    assert make_group("q", "UU").cluster_counts() == []
+
+
+def test_groups_are_a_sequence():
+    a, b, c = (make_group(name, marks) for name, marks in (("a", "RW"), ("b", "WW"), ("c", "RR")))
+    groups = Groups([a, b, c])
+    assert (len(groups), groups[1], list(groups)) == (3, b, [a, b, c])
+    assert list(groups.where_any_right()) == [a, c]
+    assert list(groups.where_any_wrong()) == [a, b]
+    assert list(groups.where(lambda group: group is b)) == [b]
+    assert not Groups([])
+
+
+def test_answer_entropies():
+    groups = Groups(
+        [
+            make_group("one", "RRRR"),
+            make_group("two", "RRWW", ["3", "3", "4", "4"]),
+            make_group("four", "RWWW", ["3", "4", "5", None]),
+            make_group("none", "UU"),
+        ]
+    )
+    found = groups.answer_entropies()
+    np.testing.assert_allclose(found[:3], [0, 1, 2])
+    assert math.isnan(found[3])
+    assert Groups([]).answer_entropies().shape == (0,)
+
+
+def drawn(group, per_problem, seed=0):
+    (found,) = Groups([group]).draw_right(per_problem, np.random.default_rng(seed))
+    return found
+
+
+def test_drawing_takes_right_responses_of_different_text():
+    group = make_group("q", "RRWRR", texts=["it is 3", " it  is\n3", "4", "so 3", "it is 3 "])
+    assert [r.index for r in drawn(group, 9).responses] == [0, 3]
+    assert {drawn(group, 1, seed).responses[0].index for seed in range(20)} == {0, 3}
+
+
+def test_what_is_drawn_keeps_judgement_and_cluster():
+    group = make_group("q", "WRRURW", ["9", "3", "3", None, "3", "9"])
+    found = drawn(group, 2, seed=1)
+    places = [r.index for r in found.responses]
+    assert places == sorted(places)
+    assert [j.judgement for j in found.judgements] == ["right", "right"]
+    assert found.clusters == (1, 1)
+    assert found.problem == group.problem
+
+
+def test_every_right_response_is_drawn_equally_often():
+    group = make_group("q", "RWRRR")
+    rng = np.random.default_rng(0)
+    counts = np.zeros(5)
+    for _ in range(2000):
+        (found,) = Groups([group]).draw_right(1, rng)
+        counts[found.responses[0].index] += 1
+    assert counts[1] == 0
+    assert np.abs(counts[[0, 2, 3, 4]] - 500).max() < 4 * math.sqrt(2000 * 0.25 * 0.75)
+
+
+def test_the_generator_fixes_the_draw():
+    group = make_group("q", "R" * 8)
+    assert drawn(group, 3, seed=5) == drawn(group, 3, seed=5)
+
+
+def test_drawing_from_a_group_without_right_responses_leaves_it_empty():
+    assert drawn(make_group("q", "WU"), 1).responses == ()
+
+
+def test_records_cannot_be_changed():
+    for record, name in ((make_group("q", "R"), "clusters"), (Problem.make("q"), "gold")):
+        with pytest.raises(AttributeError):
+            setattr(record, name, None)
