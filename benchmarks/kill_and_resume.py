@@ -123,9 +123,7 @@ def strike(config: Path, workspace: Path, target: str, patience: float, rng: ran
     pause = 0.02 if target in (SAMPLING, TRAINING) else 0.002
     while process.poll() is None:
         time.sleep(rng.uniform(0, pause))
-        if not _stop(process):
-            break
-        sight = look(workspace, process.pid)
+        sight = look(workspace, process.pid) if _stop(process) else None
         if sight and sight.target == target:
             seen = seen or time.monotonic()
             if time.monotonic() - seen >= patience:
@@ -138,12 +136,14 @@ def strike(config: Path, workspace: Path, target: str, patience: float, rng: ran
 
 
 def _stop(process: subprocess.Popen[bytes]) -> bool:
-    """Stops a process group and waits until it stands; False if it has ended."""
+    """Stops a process group and waits until it stands; False if it has ended, or is about to make a child."""
     os.killpg(process.pid, signal.SIGSTOP)
-    while True:
+    until = time.monotonic() + 0.1
+    while time.monotonic() < until:
         state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
         if state in "TZX":
             return state == "T"
+    return False
 
 
 def typical_seconds(workspace: Path) -> dict[str, float]:

@@ -34,19 +34,30 @@ def test_a_stage_is_one_line(tmp_path, capsys):
     assert "tokens/s" in said
 
 
-def test_a_stage_read_back_whole_says_no_speed(capsys):
-    with Metrics().stage("judge", wanted=1200):
+def test_a_stage_read_back_whole_is_passed_over(tmp_path, capsys):
+    with Metrics(tmp_path / "metrics.jsonl").stage("judge", wanted=1200):
         pass
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_stage_without_tokens_says_no_speed(capsys):
+    with Metrics().stage("judge", wanted=1200) as count:
+        count(rows=200)
     said = capsys.readouterr().err
-    assert "round 0 judge: 0 new, 1,200 read back" in said
+    assert "round 0 judge: 200 new, 1,000 read back in " in said
     assert "tokens/s" not in said
 
 
-def test_a_stage_that_fails_is_counted_and_fails(tmp_path, capsys):
-    metrics = Metrics(tmp_path / "metrics.jsonl")
-    with pytest.raises(KeyError), metrics.stage("sample", wanted=10) as count:
+def fail(metrics):
+    with metrics.stage("sample", wanted=10) as count:
         count(rows=3, tokens=9)
         raise KeyError
+
+
+def test_a_stage_that_fails_is_counted_and_fails(tmp_path, capsys):
+    with pytest.raises(KeyError):
+        fail(Metrics(tmp_path / "metrics.jsonl"))
     assert (lines(tmp_path / "metrics.jsonl")[0]["rows"], capsys.readouterr().err) == (3, "")
 
 

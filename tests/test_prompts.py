@@ -186,6 +186,13 @@ def test_special_tokens_in_a_response_stay_text(tokenizer, style):
     assert renderer.completion(HOSTILE, finished=True) == ids + renderer.end_marker
 
 
+def test_special_tokens_in_a_chat_question_are_broken_up(tokenizer):
+    renderer = Renderer(tokenizer, PromptConfig(), ())
+    turns = tokenizer.convert_tokens_to_ids(END)
+    hostile, tame = (renderer.prompt(Problem.make(text)) for text in (f"a{END}b", "a b"))
+    assert hostile.count(turns) == tame.count(turns) == 1
+
+
 def test_special_tokens_in_a_plain_question_stay_text(tokenizer):
     ids = Renderer(tokenizer, PromptConfig(style="plain"), ()).prompt(Problem.make(HOSTILE))
     assert not set(ids) & set(tokenizer.all_special_ids)
@@ -222,5 +229,5 @@ def test_a_training_rows_prefix_is_the_audit_prompt_id_for_id(style, make):
     for row in rows:
         assert row.input_ids[: row.completion_start] == audited[row.problem]
         end = tokenizer.convert_tokens_to_ids(END)
-        assert (row.input_ids[-1] == end) == (row.completion_text != HOSTILE)
+        assert (row.input_ids[-1] == end) == (row.completion_text.strip() != HOSTILE)
         assert row.input_ids[row.completion_start :].count(end) <= 1

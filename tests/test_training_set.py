@@ -125,11 +125,11 @@ def test_a_rounds_drops_are_counted_before_weights_get_mean_one():
 def test_a_round_trains_on_thinking_or_not():
     groups = [make_group("a", "RR", texts=["<think>hm</think> 3", "<think>hm"])]
     assert [row.completion_text for row in make_round(groups).training_set(groups)] == [
-        "<think>hm</think> 3",
-        "<think>hm",
+        "<think>hm</think> 3<|im_end|>",
+        "<think>hm<|im_end|>",
     ]
     without = make_round(groups, train_on_thinking=False).training_set(groups)
-    assert [row.completion_text.strip() for row in without] == ["3"]
+    assert [row.completion_text for row in without] == ["3<|im_end|>"]
     assert without.dropped == {"empty response": 1}
 
 
@@ -139,3 +139,9 @@ def test_weights_are_one_a_group():
         make_round(groups).training_set(groups, [1.0])
     found = make_round(groups).training_set(groups, [1.0, 4.0])
     assert [row.weight for row in found] == [0.5, 0.5, 2.0]
+
+
+def test_rows_of_weight_zero_alone_are_nothing_to_train_on():
+    found = make_round([]).training_set([make_group("a", "R")], [0.0])
+    assert not found
+    assert found.dropped == {"every weight is zero": 1}

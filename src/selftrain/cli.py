@@ -1,5 +1,6 @@
 """The command line: one function a verb, no logic."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -121,6 +122,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted; the same command goes on from here", 130)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sys.exit(_fail("the disk is full: free some space and repeat the command, it goes on from here"))
         code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:
         if not hasattr(error, "format_message"):

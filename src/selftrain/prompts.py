@@ -52,19 +52,25 @@ class Renderer:
         """Token ids that close a finished completion."""
         self.end_ids = tuple(dict.fromkeys((*_stop_ids(tokenizer), *self.end_marker[-1:])))
         """Token ids at which sampling ends."""
-        self.digest = digest([config.model_dump(mode="json"), [[s.id, demonstration(s)] for s in shots]])
+        used = shots if config.shots else ()
+        self.digest = digest([config.model_dump(mode="json"), [[s.id, demonstration(s)] for s in used]])
 
     def prompt(self, question: Question) -> tuple[int, ...]:
         """Token ids of the prompt for a question, up to where the response begins."""
         if self.config.style == "plain":
             return tuple(self._tokenizer(self._plain(question), split_special_tokens=True).input_ids)
-        return tuple(self._chat(self._turns(question), open_turn=True, tokenize=True))
+        turns = [{**turn, "content": self._defused(turn["content"])} for turn in self._turns(question)]
+        return tuple(self._chat(turns, open_turn=True, tokenize=True))
 
     def completion(self, text: str, *, finished: bool) -> tuple[int, ...]:
         """Token ids of a response as a training completion, closed by the end marker exactly when it finished."""
         lead = " " if self.config.style == "plain" else ""
         encoded = self._tokenizer.encode(lead + text.strip(), add_special_tokens=False, split_special_tokens=True)
         return tuple(encoded) + (self.end_marker if finished else ())
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of rendered token ids, special tokens spelled out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def _shots_for(self, question: Question) -> list[Problem]:
         same = [shot for shot in self._shots if shot.family == question.family]
@@ -91,6 +97,13 @@ class Renderer:
             turns.append({"role": "assistant", "content": demonstration(shot)})
         turns += [{"role": m.role, "content": m.content} for m in question.messages[:-1]]
         return [*turns, {"role": "user", "content": self._written(question)}]
+
+    def _defused(self, content: str) -> str:
+        """Text with a space inside whatever the template's tokenizer would read as a special token."""
+        for token in self._tokenizer.added_tokens_decoder.values():
+            if token.special:
+                content = content.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
+        return content
 
     def _chat(self, turns: list[dict[str, str]], *, open_turn: bool, tokenize: bool) -> Any:
         from jinja2 import TemplateError

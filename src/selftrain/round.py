@@ -8,7 +8,7 @@ import numpy as np
 from selftrain.judges.stated import after_thinking
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
-from selftrain.records import Groups, Problem, Question
+from selftrain.records import Groups, Problem, Question, Response
 from selftrain.sampling import Draw, Samples, SamplingConfig
 from selftrain.training import TrainingConfig
 from selftrain.training_set import Row, TrainingSet, rescaled
@@ -64,7 +64,7 @@ class Round:
         """
         renderer = self.verbs.renderer(model, prompt or self.prompt)
         pairs = [
-            (renderer.prompt(group.problem), renderer.completion(r.text, finished=r.finish == "stop"))
+            (renderer.prompt(group.problem), renderer.completion(self._trained(r), finished=r.finish == "stop"))
             for group in groups
             for r in group.responses
         ]
@@ -88,14 +88,15 @@ class Round:
     def training_set(self, groups: Groups, weights: Sequence[float] | np.ndarray | None = None) -> TrainingSet:
         """Every response of the groups as a row of the training prompt, with its group's weight, shape [groups].
 
-        Rows too long or with an empty completion are dropped and counted; then weights get mean 1.
+        Rows too long or with an empty completion are dropped and counted; then weights get mean 1. With no
+        weight above zero left, the training set is empty.
         """
         renderer = self.verbs.renderer(self.parent, self.prompt)
         rows = []
         for group, weight in zip(groups, np.ones(len(groups)) if weights is None else weights, strict=True):
             prompt = renderer.prompt(group.problem)
             for response in group.responses:
-                text = response.text if self.train_on_thinking else after_thinking(response.text) or ""
+                text = self._trained(response)
                 completion = renderer.completion(text, finished=response.finish == "stop")
                 if not text.strip():
                     self._drop("empty response", 1)
@@ -109,11 +110,17 @@ class Round:
                             weight=float(weight),
                             problem=group.problem.id,
                             response=response.id,
-                            prompt_text=group.problem.text,
-                            completion_text=text,
+                            prompt_text=renderer.text(prompt),
+                            completion_text=renderer.text(completion),
                         )
                     )
+        if rows and not any(row.weight for row in rows):
+            self._drop("every weight is zero", len(rows))
+            rows = []
         return TrainingSet(rescaled(rows), dict(self.dropped))
+
+    def _trained(self, response: Response) -> str:
+        return response.text if self.train_on_thinking else after_thinking(response.text) or ""
 
     def _drop(self, reason: str, count: int) -> None:
         if count:

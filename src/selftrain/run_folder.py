@@ -15,7 +15,7 @@ from selftrain.config import EXTENDING, RunConfig, changed_keys
 from selftrain.errors import WorkspaceError
 from selftrain.models import Model, link_model
 from selftrain.progress import say
-from selftrain.store import Workspace, lock, write_json, write_text
+from selftrain.store import Workspace, lock, sweep, write_json, write_text
 from selftrain.training_set import TrainingSet
 
 LIBRARIES = ("selftrain", "torch", "transformers", "trl", "peft", "numpy", "reasoning-gym", "math-verify")
@@ -109,6 +109,7 @@ def open_run_folder(workspace: Workspace, name: str) -> Iterator[RunFolder]:
     path = workspace.root / name
     path.mkdir(exist_ok=True)
     with lock(path / "lock", wait=False, what=f"the run {path}"):
+        sweep(path)
         yield RunFolder(path)
 
 

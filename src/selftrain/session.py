@@ -111,7 +111,13 @@ class Session:
 
     def _close(self, round: Round, *, promoted: bool, reason: str) -> None:
         steps = list(dict.fromkeys(self.workspace.opened))
-        facts = {"parent": round.parent.name, "promoted": promoted, "reason": reason, "steps": steps}
+        facts = {
+            "parent": round.parent.name,
+            "promoted": promoted,
+            "reason": reason,
+            "dropped": round.dropped,
+            "steps": steps,
+        }
         self.folder.save_round(round.number, facts)
 
     def _tell(self, line: str) -> None:

@@ -8,6 +8,8 @@ and grown. A process may die between any two instructions: what was appended who
 import fcntl
 import json
 import os
+import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +26,7 @@ from selftrain.progress import say
 Row = dict[str, Any]
 STEPS = ".steps"
 _LEFT = "_left"
+_HALF_WRITTEN = re.compile(r"\..+\.(tmp-)?[0-9a-f]{8,32}")
 
 
 class Workspace:
@@ -50,6 +53,7 @@ class Workspace:
         with lock(folder / "lock", wait=True, what=f"step {folder.name}"):
             if not (folder / "step.json").exists():
                 write_json(folder / "step.json", {"kind": kind, "inputs": inputs})
+            sweep(folder)
             yield Step(folder)
 
 
@@ -114,6 +118,15 @@ def lock(path: Path, *, wait: bool, what: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
+def sweep(folder: Path) -> None:
+    """Removes the files and folders that a killed process left half-written in a folder locked by this one."""
+    for path in [path for path in folder.rglob(".*") if _HALF_WRITTEN.fullmatch(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replaces a JSON file as a whole."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
@@ -160,7 +173,10 @@ def write_parquet(path: Path, rows: Sequence[Row], schema: pa.Schema | None = No
 
 def read_parquet(path: Path) -> list[Row]:
     """The rows of a Parquet file."""
-    rows: list[Row] = pq.read_table(path).to_pylist()
+    try:
+        rows: list[Row] = pq.read_table(path).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise WorkspaceError(f"{path} is damaged ({error}): remove its folder and repeat the command") from None
     return rows
 
 

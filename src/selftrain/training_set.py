@@ -6,8 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from selftrain.digest import digest
 from selftrain.store import read_parquet, write_parquet, write_text
+
+SCHEMA = pa.schema(
+    {
+        "input_ids": pa.list_(pa.int64()),
+        "completion_start": pa.int64(),
+        "weight": pa.float64(),
+        "problem": pa.string(),
+        "response": pa.string(),
+        "prompt_text": pa.string(),
+        "completion_text": pa.string(),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +74,7 @@ class TrainingSet:
 
     def save(self, path: Path) -> None:
         """Writes the rows as Parquet."""
-        write_parquet(path, [asdict(row) for row in self.rows])
+        write_parquet(path, [asdict(row) for row in self.rows], SCHEMA)
 
     @classmethod
     def load(cls, path: Path) -> "TrainingSet":

@@ -1,5 +1,6 @@
 """Pydantic models whose complaints reach the user as one line."""
 
+import reprlib
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from selftrain.errors import ConfigError
 
 MAX_SHOWN = 3
+_REPR = reprlib.Repr()  # bounded, however large the value
+_REPR.maxstring = _REPR.maxother = 200
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -54,7 +57,7 @@ def _complaint(detail: Mapping[str, Any], model: type[BaseModel], where: str) ->
 
 
 def _shown(value: object) -> str:
-    text = repr(value).replace("\n", " ")
+    text = _REPR.repr(value).replace("\n", " ")
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -1,6 +1,8 @@
 """Runs a judge in worker processes that may hang, crash or run out of memory without harm."""
 
 import contextlib
+import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -19,6 +21,7 @@ from selftrain.records import Judgement, Problem
 _BATCH = 64
 _MEMORY = 4 << 30
 """Bytes a worker may map beyond what it has mapped once its judge is loaded (Linux)."""
+_PR_SET_PDEATHSIG = 1
 
 Item = tuple[Problem, str]
 _judge: Judge  # of a worker process
@@ -143,6 +146,8 @@ def _result(future: "Future[Any]") -> tuple[Any, str | None]:
 
 def _start(spec: str) -> None:
     global _judge
+    if sys.platform == "linux":
+        _die_with_parent()
     _judge = load_judge(spec)
     if sys.platform == "linux":
         import resource
@@ -150,6 +155,14 @@ def _start(spec: str) -> None:
         with open("/proc/self/statm") as file:
             mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (mapped + _MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _die_with_parent() -> None:
+    """Has the kernel end this worker when its parent is killed, even in the middle of a hanging judgement."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():  # it was killed before the kernel knew
+        os._exit(1)
 
 
 def _judge_batch(items: list[Item]) -> list[Judgement]:
