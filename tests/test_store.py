@@ -370,7 +370,7 @@ def test_replacing_a_file_that_fails_keeps_the_old_one(tmp_path, monkeypatch, fa
     write_json(path, {"old": 1})
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), full_disk)
+        patch.setattr(os, failing, full_disk)
         for write in (
             lambda: write_json(path, {"new": 2}),
             lambda: write_text(path, "new"),

@@ -11,11 +11,16 @@ from selftrain.errors import SelftrainError
 
 app = typer.Typer(
     help="Train a language model on its own answers, and know whether it got better.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+_INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_WORDS = (*(f"(os error {number})" for number in _FULL), "] . unexpected pos ")
+"""How safetensors and tokenizers, and torch, say the same when they write a model."""
 
 
 @app.command()
@@ -23,6 +28,7 @@ def run(
     config: Annotated[
         list[str], typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="A preset or YAML file first.")
     ],
+    model: Annotated[str | None, typer.Option(help="smollm2, a model folder, a GGUF file or a hub name.")] = None,
 ) -> None:
     """Run the loop of rounds, or go on where it stopped.
 
@@ -34,8 +40,8 @@ def run(
     from selftrain.story import tell
 
     source = None if "=" in config[0] else config[0]
-    settings = load_config(source, config if source is None else config[1:])
-    tell(run_loop(settings))
+    overrides = config if source is None else config[1:]
+    tell(run_loop(load_config(source, [*overrides, *([f"model={model}"] if model else [])])))
 
 
 @app.command()
@@ -50,13 +56,12 @@ def presets(name: Annotated[str | None, typer.Argument(help="Print this one.")] 
 @app.command("check-task")
 def check_task(
     task: Annotated[str, typer.Argument(help="A task's name, or a preset or YAML file with a task.")],
-    seed: int = 0,
 ) -> None:
     """Prove that every gold answer of a task judges itself right, and count its splits."""
     from selftrain.outside import read_task
     from selftrain.tasks.check import check_task as check
 
-    report = check(read_task(task, seed))
+    report = check(read_task(task))
     typer.echo("\n".join(report.lines()))
     raise typer.Exit(0 if report.ok else 1)
 
@@ -67,11 +72,11 @@ def sample(
     task: Annotated[str, typer.Option(help="A task's name, or a preset or YAML file with a task.")],
     out: Annotated[Path, typer.Option(help="JSONL file to write.")],
     prompt: Annotated[str, typer.Option(help="chat, plain, or a preset or YAML file with a prompt.")] = "chat",
-    split: str = "test",
+    split: Annotated[str, typer.Option(help="train, select, test, shots, or part of a suite: SUITE/test.")] = "select",
     samples: Annotated[int, typer.Option(help="Responses to each problem.", min=1)] = 4,
     temperature: Annotated[float, typer.Option(min=0)] = 0.7,
     max_tokens: Annotated[int, typer.Option(min=1)] = 64,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Of the draws; the task is cut by its own.", min=0)] = 0,
 ) -> None:
     """Sample any model on a task's problems and judge the responses, outside a run."""
     from selftrain.outside import sample_log
@@ -114,22 +119,30 @@ def _say_counts(counts: dict[str, int], out: Path) -> None:
 def main() -> None:
     """Runs the command line; a user's error is one line on standard error."""
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except SelftrainError as error:
         code = _fail(str(error))
     except typer.Exit as exit:
         code = exit.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted; the same command goes on from here", 130)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            sys.exit(_fail("the disk is full: free some space and repeat the command, it goes on from here"))
-        code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        code = _INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        code = _fail(error.format_message())
+        code = _fail(_line(error))
+    if code == _INTERRUPTED:  # some versions of typer return it for Ctrl-C
+        _fail("interrupted; the same command goes on from here")
     sys.exit(code)
+
+
+def _line(error: Exception) -> str:
+    """What to tell of an error that comes from outside; any other is raised again."""
+    full = isinstance(error, OSError) and error.errno in _FULL
+    if full or any(words in str(error) for words in _FULL_WORDS):
+        return "the disk is full: free some space and repeat the command, it goes on from here"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    if hasattr(error, "format_message"):  # a wrong argument
+        return str(error.format_message())
+    raise error
 
 
 def _fail(line: str, code: int = 2) -> int:

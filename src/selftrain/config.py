@@ -20,8 +20,8 @@ from selftrain.validation import Options, parse
 MAX_YAML = 1_000_000
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 """What the YAML reader raises: its own error, over an impossible date or number, over too many brackets."""
-EXTENDING = ("rounds", "stop_after_refused")
-"""Keys that may change when a run is continued: they only make it longer."""
+EXTENDING = ("rounds",)
+"""Keys that may grow when a run is continued."""
 
 
 class RecipeConfig(Options):

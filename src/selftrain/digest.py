@@ -34,5 +34,5 @@ def files_digest(paths: Iterable[Path], length: int = 16) -> str:
 
 
 def normal_text(text: str) -> str:
-    """Text as compared for identity: NFKC, white space folded."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
+    """Text as compared for identity: NFC (3² is not 32), white space folded."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

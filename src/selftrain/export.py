@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from selftrain.errors import ConfigError
+from selftrain.files import atomic_path
 from selftrain.gguf import Metadata, check_architecture, gguf_tensors, read_metadata, write_gguf
 from selftrain.gguf_header import build_metadata
 from selftrain.models import Model, load_model, load_tokenizer, open_model
-from selftrain.models.folders import GGUF_METADATA, atomic_path
+from selftrain.models.folders import GGUF_METADATA
 from selftrain.models.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from selftrain.models.save import write_files
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from selftrain.digest import digest
+from selftrain.digest import digest, files_digest
 from selftrain.errors import ConfigError
 
 
@@ -31,6 +31,16 @@ def load_object(spec: str) -> Any:
         return getattr(module, name)
     except AttributeError:
         raise ConfigError(f"{source} has no {name}: define it there or correct the name in {spec!r}") from None
+
+
+def source_digest(spec: str) -> str:
+    """Digest of the source file that `spec` names something in; empty for what is no import path."""
+    if not is_import_path(spec):
+        return ""
+    source = spec.rpartition(":")[0]
+    if not source.endswith(".py"):
+        source = getattr(_named_module(source), "__file__", None) or ""
+    return files_digest([Path(source)]) if Path(source).is_file() else ""
 
 
 def _named_module(name: str) -> ModuleType:

@@ -32,11 +32,10 @@ def run(config: RunConfig) -> Result:
             round = session.round(number, parent)
             rows = session.recipe(round, session.options)
             session.keep_rows(round, rows)
-            candidate = round.train(rows) if rows else None
-            if candidate and session.promotes(round, candidate):
-                parent = session.promote(round, candidate)
+            winner = session.decide(round, round.train(rows)) if rows else None
+            if winner:
+                parent, refused = winner, 0
                 promoted.append(number)
-                refused = 0
             else:
                 refused += 1
             if refused == config.stop_after_refused:

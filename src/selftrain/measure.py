@@ -38,7 +38,7 @@ class Measure:
     def best_prompt(self, model: Model) -> str:
         """The name of the prompt with the higher pass@1 on select; the training prompt if equal."""
         figures = self.baseline(model)
-        return max(figures, key=lambda name: figures[name])
+        return max(figures, key=lambda name: -1.0 if np.isnan(figures[name]) else figures[name])
 
     def holds_base(self, base: Model, candidate: Model) -> Figure:
         """A candidate under the training prompt against the base under its best, pass@1 on select."""

@@ -46,7 +46,7 @@ class Metrics:
             yield count
         finally:
             seconds = time.monotonic() - start
-            if made["rows"] or not silent_if_done:
+            if made["rows"] or seconds > 1 or not silent_if_done:
                 self.write("stage", stage=name, wanted=wanted, seconds=round(seconds, 3), **made)
         if silent_if_done and not made["rows"]:
             return
@@ -70,7 +70,7 @@ class Metrics:
         yield log
 
     def stage_totals(self) -> dict[str, dict[str, float]]:
-        """Seconds, rows and tokens by stage over the whole run, interrupted sessions included."""
+        """Seconds, rows and tokens by stage over the whole run; what a killed process was at is not counted."""
         totals: dict[str, dict[str, float]] = {}
         for line in read_json_lines(self._path) if self._path else []:
             if line["event"] == "stage":

@@ -1,9 +1,11 @@
 """Work outside a run: a task or prompt from a name or file, and the log of a model sampled on its own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from selftrain.config import presets, read_mapping
+from selftrain.config import JudgeConfig, presets, read_mapping
 from selftrain.engines import EngineConfig
 from selftrain.errors import ConfigError
 from selftrain.metrics import Metrics
@@ -16,14 +18,18 @@ from selftrain.tasks import Task, TaskConfig, load_task
 from selftrain.validation import parse
 from selftrain.verbs import Verbs
 
+PARTS = ("select", "test")
 
-def read_task(name: str, seed: int) -> Task:
-    """The task of a name, or of a preset or YAML file that has a `task`."""
-    if _is_configuration(name):
-        values = read_mapping(name)
-        task = values.get("task", values)
-        return load_task(parse(TaskConfig, {"name": task} if isinstance(task, str) else task, "task"), seed)
-    return load_task(TaskConfig(name=name), seed)
+
+def read_task(name: str) -> Task:
+    """The task of a name, or of a preset or YAML file that has a `task`, cut and judged as a run of it would."""
+    if not _is_configuration(name):
+        return load_task(TaskConfig(name=name), 0)
+    values = read_mapping(name)
+    named = {key: {"name": found} if isinstance(found, str) else found for key, found in values.items()}
+    task = load_task(parse(TaskConfig, named.get("task", values), "task"), values.get("seed", 0))
+    own = parse(JudgeConfig, named.get("judge", {}), "judge").name
+    return replace(task, judge=own) if own else task
 
 
 def read_prompt(name: str) -> PromptConfig:
@@ -50,19 +56,19 @@ def sample_log(
     The steps are kept in `.steps` beside the log, so that an interrupted call goes on where it stopped. Raises
     ConfigError for a split the task does not have.
     """
-    problems_of = read_task(task, seed)
-    settings = read_prompt(prompt)
-    problems = problems_of.splits.get(split)
+    source, settings = read_task(task), read_prompt(prompt)
+    suites = {f"{name}/{part}": getattr(suite, part) for name, suite in source.suites.items() for part in PARTS}
+    problems = {**source.splits, **suites}.get(split)
     if not problems:
-        raise ConfigError(f"the task has no split {split!r}: it has {', '.join(problems_of.splits)}")
+        raise ConfigError(f"the task has no split {split!r}: it has {', '.join([*source.splits, *suites])}")
     verbs = Verbs(
         Workspace(out.parent),
         seed=seed,
         engine=EngineConfig(),
-        judge=problems_of.judge,
+        judge=source.judge,
         judge_workers=2,
         judge_deadline=10.0,
-        shots=problems_of.splits.get("shots", ()),
+        shots=source.splits.get("shots", ()),
         metrics=Metrics(),
     )
     with verbs:
@@ -74,13 +80,13 @@ def sample_log(
     lines = []
     for problem, group in zip(problems, groups, strict=True):
         for row in _rows(problem, group):
-            counts[row["judgement"] or ""] = counts.get(row["judgement"] or "", 0) + 1
+            counts[row["judgement"]] = counts.get(row["judgement"], 0) + 1
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_text(out, "".join(lines))
     return counts
 
 
-def _rows(problem: Problem, group: Group) -> list[dict[str, str | None]]:
+def _rows(problem: Problem, group: Group) -> list[dict[str, Any]]:
     return [
         {
             "problem": problem.id,
@@ -92,6 +98,7 @@ def _rows(problem: Problem, group: Group) -> list[dict[str, str | None]]:
             "finish": response.finish,
             "level": problem.level,
             "family": problem.family,
+            "reference": dict(problem.reference),
         }
         for response, judgement in zip(group.responses, group.judgements, strict=True)
     ]

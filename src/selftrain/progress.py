@@ -1,5 +1,6 @@
 """Progress of long steps: a bar on a terminal, plain lines elsewhere."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,15 +12,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 PLAIN_SECONDS = 20.0
 """How often a plain line is written."""
+# C0 and C1 controls but for the newline, marks that turn the direction of text, halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Tick(Protocol):
     def __call__(self, done: int = 1) -> None: ...
 
 
+def printable(text: str) -> str:
+    """Text of any origin as it may reach a terminal: what would control it becomes an escape such as `\\x1b`."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def say(line: str) -> None:
     """Writes one line about what the program does, to standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(line)
+    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(printable(line))
 
 
 @contextmanager
@@ -43,7 +51,7 @@ def _bar(label: str, total: int, done: int) -> Iterator[Tick]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(label, total=total, completed=done)
+        task = bars.add_task(printable(label), total=total, completed=done)
         yield lambda done=1: bars.advance(task, done)
 
 

@@ -36,6 +36,8 @@ class Round:
     train_on_thinking: bool
     """Whether what comes before a closing think tag is trained."""
     verbs: Verbs
+    start: Model | None = None
+    """What the candidate is trained from; the parent unless the recipe says otherwise (STaR sets the base)."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Problems or rows left out so far, by reason."""
 
@@ -53,8 +55,9 @@ class Round:
         )
 
     def judge(self, samples: Samples) -> Groups:
-        """Judges samples of training problems against their gold answers."""
+        """Judges samples against the gold answers of their problems, training problems or others that have one."""
         known = {problem.id: problem for problem in self.problems}
+        known.update((problem.id, problem) for problem in samples.problems if isinstance(problem, Problem))
         return self.verbs.judge(samples, [known[problem.id] for problem in samples.problems])
 
     def score(self, model: Model, groups: Groups, *, prompt: PromptConfig | None = None) -> list[list[list[float]]]:
@@ -72,8 +75,10 @@ class Round:
         return [[next(scores) for _ in group.responses] for group in groups]
 
     def train(self, rows: TrainingSet, *, start: Model | None = None, name: str | None = None) -> Model:
-        """Trains from `start` (the parent if not given)."""
-        return self.verbs.train(start or self.parent, rows, self.training, name=name or f"round-{self.number:02d}")
+        """Trains from `start` (the round's start, else the parent, if not given)."""
+        return self.verbs.train(
+            start or self.start or self.parent, rows, self.training, name=name or f"round-{self.number:02d}"
+        )
 
     def keep(self, groups: Groups, *, of: Groups, reason: str) -> Groups:
         """Notes how many of the groups `of` are not among `groups`, and why; returns `groups`."""

@@ -1,7 +1,9 @@
 """The folder of a run: its resolved configuration, rounds, final model and verdict."""
 
+import json
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -38,19 +40,27 @@ class RunFolder:
         Raises WorkspaceError naming the changed keys.
         """
         settings = config.model_dump(mode="json", exclude={"workspace"})
-        found = self.path / "run.yaml"
-        if found.exists():
-            before = yaml.safe_load(found.read_text(encoding="utf-8"))
+        versions = _versions()
+        if self.begun:
+            before = self._read()
             self._check(before["config"], settings, before["digests"], digests)
-            changed = changed_keys(before["versions"], _versions())
+            changed = changed_keys(before["versions"], versions)
             if changed:
                 say(f"note: other versions than when the run began: {', '.join(changed)}")
-        text = yaml.safe_dump(
-            {"config": settings, "versions": _versions(), "digests": digests},
-            sort_keys=False,
-            allow_unicode=True,
-        )
-        write_text(found, text)
+            versions = before["versions"]
+        content = {"config": settings, "versions": versions, "digests": digests}
+        write_text(self.path / "run.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+    @property
+    def begun(self) -> bool:
+        """Whether a first result is there, so that the configuration is settled."""
+        return (self.path / "rounds" / "00" / "baseline.json").exists()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What `finish` kept; empty if the run is not finished."""
+        path = self.path / "result.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
     def round(self, number: int) -> Path:
         """Folder of a round; 0 is the base."""
@@ -68,23 +78,39 @@ class RunFolder:
 
     def save_model(self, number: int, model: Model) -> None:
         """Keeps a round's model: its adapter, or the whole (merged) model."""
-        folder = self.round(number)
-        if model.adapter is not None:
-            _replace_folder(folder / "adapter", lambda target: shutil.copytree(model.adapter or "", target))
+        adapter, folder = self.round(number) / "adapter", self.round(number) / "model"
+        if model.adapter is None:
+            _put(folder, lambda target: link_model(model.folder, target))
         else:
-            _replace_folder(folder / "model", lambda target: link_model(model.folder, target))
+            source = model.adapter
+            _put(adapter, lambda target: shutil.copytree(source, target))
 
     def save_round(self, number: int, facts: dict[str, Any]) -> None:
         """Keeps what became of a round."""
         write_json(self.round(number) / "round.json", facts)
 
     def finish(self, final: Model | None, audit: Audit | None, facts: dict[str, Any]) -> None:
-        """Keeps the promoted model in `final/` (none if nothing was promoted) and the final audit."""
+        """Keeps the promoted model in `final/` (none if nothing was promoted) and the final audit.
+
+        result.json is written last and taken away first: where it is, the rest belongs to it.
+        """
+        if self.result == facts:
+            return
+        (self.path / "result.json").unlink(missing_ok=True)
         if final is not None:
-            _replace_folder(self.path / "final", lambda target: link_model(final.folder, target))
+            _put(self.path / "final", lambda target: link_model(final.folder, target), replace=True)
         if audit is not None:
             write_json(self.path / "audit.json", audit.to_json())
         write_json(self.path / "result.json", facts)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = yaml.safe_load((self.path / "run.yaml").read_text(encoding="utf-8"))
+            return {key: dict(found[key]) for key in ("config", "versions", "digests")}
+        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+            raise WorkspaceError(
+                f"{self.path / 'run.yaml'} cannot be read: restore it or give the run another name"
+            ) from None
 
     def _check(self, before: dict[str, Any], now: dict[str, Any], old: dict[str, str], new: dict[str, str]) -> None:
         keys = [key for key in changed_keys(before, now) if key not in EXTENDING]
@@ -113,10 +139,19 @@ def open_run_folder(workspace: Workspace, name: str) -> Iterator[RunFolder]:
         yield RunFolder(path)
 
 
-def _replace_folder(target: Path, make: Any) -> None:
+def _put(target: Path, make: Callable[[Path], object], *, replace: bool = False) -> None:
+    """Makes a folder whole; one that is there stays, unless it is to be replaced."""
+    if target.exists() and not replace:
+        return
+    fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    make(fresh)
     if target.exists():
-        shutil.rmtree(target)
-    make(target)
+        old = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        target.rename(old)
+        fresh.rename(target)
+        shutil.rmtree(old)
+    else:
+        fresh.rename(target)
 
 
 def _versions() -> dict[str, str]:

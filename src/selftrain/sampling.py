@@ -66,6 +66,8 @@ class Asked:
 
 def requests(problems: Sequence[Question], n: int, renderer: Renderer, cell: str) -> dict[str, Asked]:
     """The requests by response id, in problem and index order."""
+    if len({problem.id for problem in problems}) < len(problems):
+        raise ValueError("problems: one of them is named twice, ask for each once")
     owed: dict[str, Asked] = {}
     for problem in problems:
         prompt = renderer.prompt(problem)

@@ -9,6 +9,7 @@ import numpy as np
 from selftrain.audit import Audit, promotes, verdict_line
 from selftrain.config import RunConfig
 from selftrain.digest import seed_from
+from selftrain.imports import source_digest
 from selftrain.measure import Measure
 from selftrain.metrics import Metrics
 from selftrain.models import Model, resolve_model
@@ -43,7 +44,9 @@ class Session:
         """Measures the base on the select split under each prompt of the run."""
         self.metrics.round = 0
         figures = self.measure.baseline(self.base)
-        write_json(self.folder.round(0) / "baseline.json", {"split": "select", "pass@1": figures})
+        write_json(
+            self.folder.round(0) / "baseline.json", {"split": "select", "pass@1": figures, "steps": self._steps()}
+        )
         for name, figure in figures.items():
             self._tell(f"base, {name}: pass@1 {figure:.3f} on select ({len(self.task.splits['select'])} problems)")
 
@@ -77,48 +80,52 @@ class Session:
             self._tell(f"round {round.number}: nothing to train on{dropped}")
             self._close(round, promoted=False, reason="nothing to train on")
 
-    def promotes(self, round: Round, candidate: Model) -> bool:
-        """Whether the audit on the select split makes a candidate the next parent."""
+    def decide(self, round: Round, candidate: Model) -> Model | None:
+        """The candidate as the next parent if the audit on the select split promotes it.
+
+        Its adapter is then merged into the master weights.
+        """
         self.folder.save_model(round.number, candidate)
         audit = self.measure.compare(round.parent, candidate, "select")
         self.folder.save_audit(round.number, audit)
-        is_base = round.parent.digest == self.base.digest
-        against_base = None if is_base else self.measure.holds_base(self.base, candidate)
-        decision, reason = promotes(self.config.promote, audit, against_base)
+        against_base = self.measure.holds_base(self.base, candidate)
+        promoted, reason = promotes(self.config.promote, audit, against_base)
         self._tell(f"round {round.number}: {verdict_line(audit)} (select)")
         self._tell(f"round {round.number}: {reason}")
-        self._close(round, promoted=decision, reason=reason)
-        return decision
-
-    def promote(self, round: Round, candidate: Model) -> Model:
-        """The candidate as the next parent, its adapter merged into the master weights."""
-        merged = self.verbs.merged(candidate)
-        self.folder.save_model(round.number, merged)
+        merged = self.verbs.merged(candidate) if promoted else None
+        if merged is not None:
+            self.folder.save_model(round.number, merged)
+        self._close(round, promoted=promoted, reason=reason)
         return merged
 
     def final_audit(self, final: Model) -> Audit:
         """The final model against the base on the test split."""
         self.metrics.round = self.config.rounds
+        self.workspace.opened.clear()
         return self.measure.compare(self.base, final, "test")
 
     def finish(self, final: Model, promoted: Sequence[int], audit: Audit | None) -> tuple[str, ...]:
         """Keeps the final model and verdict; returns the story of the run."""
-        facts = {"promoted": list(promoted), "verdict": audit.verdict if audit else None}
-        self.folder.finish(final if promoted else None, audit, facts)
+        before = self.folder.result
+        reads = int(before.get("test_reads", 0))
+        if audit is not None and before.get("model") != final.digest:
+            reads += 1
+        if reads > 1:
+            self._tell(f"note: the test split was read for {reads} final models of this run; the last verdict counts")
+        verdict = audit.verdict if audit else None
+        facts = {"promoted": list(promoted), "verdict": verdict, "model": final.digest, "test_reads": reads}
+        self.folder.finish(final if promoted else None, audit, {**facts, "steps": self._steps()})
         if audit is None:
             self._tell("nothing was promoted: the base is kept")
         return tuple(self.lines)
 
     def _close(self, round: Round, *, promoted: bool, reason: str) -> None:
-        steps = list(dict.fromkeys(self.workspace.opened))
-        facts = {
-            "parent": round.parent.name,
-            "promoted": promoted,
-            "reason": reason,
-            "dropped": round.dropped,
-            "steps": steps,
-        }
-        self.folder.save_round(round.number, facts)
+        facts = {"parent": round.parent.name, "promoted": promoted, "reason": reason, "dropped": round.dropped}
+        self.folder.save_round(round.number, {**facts, "steps": self._steps()})
+
+    def _steps(self) -> list[str]:
+        """Names of the steps used since the round began."""
+        return list(dict.fromkeys(self.workspace.opened))
 
     def _tell(self, line: str) -> None:
         self.lines.append(line)
@@ -136,7 +143,6 @@ def open_session(config: RunConfig) -> Iterator[Session]:
     base = resolve_model(config.model)
     workspace = Workspace(config.workspace)
     with open_run_folder(workspace, config.name) as folder:
-        folder.begin(config, {"task": task.digest, "model": base.digest})
         metrics = Metrics(folder.metrics)
         verbs = Verbs(
             workspace,
@@ -149,5 +155,18 @@ def open_session(config: RunConfig) -> Iterator[Session]:
             metrics=metrics,
         )
         measure = Measure(verbs, task, config.audit, prompt=config.prompt, drawing_prompt=config.drawing_prompt)
+        for prompt in (config.prompt, config.drawing_prompt):
+            renderer = verbs.renderer(base, prompt)
+            for problem in {problem.family: problem for problem in task.splits["train"]}.values():
+                renderer.prompt(problem)
+        # Once everything the configuration names is known to exist: a correction must not look like a change.
+        folder.begin(config, _digests(config, task, base))
         with verbs:
             yield Session(config, task, base, recipe, options, folder, workspace, verbs, measure, metrics)
+
+
+def _digests(config: RunConfig, task: Task, base: Model) -> dict[str, str]:
+    """Of what the run is made of besides its configuration: data, weights, and code of the user's own."""
+    own = {"task code": config.task.name, "recipe code": config.recipe.name, "judge code": config.judge.name or ""}
+    code = {name: source_digest(spec) for name, spec in own.items()}
+    return {"task": task.digest, "model": base.digest, **{name: found for name, found in code.items() if found}}

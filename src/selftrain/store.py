@@ -8,9 +8,6 @@ and grown. A process may die between any two instructions: what was appended who
 import fcntl
 import json
 import os
-import re
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,12 +18,12 @@ import pyarrow.parquet as pq
 
 from selftrain.digest import digest
 from selftrain.errors import WorkspaceError
+from selftrain.files import HALF_WRITTEN, atomic_path, remove, sync
 from selftrain.progress import say
 
 Row = dict[str, Any]
 STEPS = ".steps"
 _LEFT = "_left"
-_HALF_WRITTEN = re.compile(r"\..+\.(tmp-)?[0-9a-f]{8,32}")
 
 
 class Workspace:
@@ -78,8 +75,7 @@ class Step:
         lines = [json.dumps({**row, _LEFT: len(rows) - i}) for i, row in enumerate(rows, start=1)]
         with self._open.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        sync(self._open)
         self.rows.update((row["id"], row) for row in rows)
 
     def seal(self) -> None:
@@ -120,11 +116,8 @@ def lock(path: Path, *, wait: bool, what: str) -> Iterator[None]:
 
 def sweep(folder: Path) -> None:
     """Removes the files and folders that a killed process left half-written in a folder locked by this one."""
-    for path in [path for path in folder.rglob(".*") if _HALF_WRITTEN.fullmatch(path.name)]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    for path in [path for path in folder.rglob(".*") if HALF_WRITTEN.fullmatch(path.name)]:
+        remove(path)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -134,11 +127,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replaces a text file as a whole."""
-
-    def write(temporary: Path) -> None:
+    with atomic_path(path, replace=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-    _replace(path, write)
 
 
 def append_json(path: Path, value: Any) -> None:
@@ -164,11 +154,8 @@ def read_json_lines(path: Path) -> list[Any]:
 
 def write_parquet(path: Path, rows: Sequence[Row], schema: pa.Schema | None = None) -> None:
     """Replaces a Parquet file as a whole."""
-
-    def write(temporary: Path) -> None:
+    with atomic_path(path, replace=True) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
-
-    _replace(path, write)
 
 
 def read_parquet(path: Path) -> list[Row]:
@@ -204,23 +191,3 @@ def _repair(path: Path) -> list[Row]:
         with path.open("r+b") as file:
             file.truncate(good)
     return rows
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

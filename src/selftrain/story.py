@@ -17,9 +17,10 @@ def tell(result: "Result") -> None:
     """Prints what happened, the final audit, and the time of each stage."""
     console = Console(file=sys.stdout, highlight=False, markup=False)
     console.print()
-    for line in result.lines:
-        console.print(line, soft_wrap=True)
-    console.print()
+    if not (sys.stderr.isatty() and sys.stdout.isatty()):  # else they have just been read
+        for line in result.lines:
+            console.print(line, soft_wrap=True)
+        console.print()
     console.print(_stages(Metrics(result.folder / "metrics.jsonl")))
     if result.audit is not None:
         console.print(table(result.audit))

@@ -9,6 +9,7 @@ from typing import Any
 
 from selftrain.digest import digest, seed_from
 from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
+from selftrain.errors import DataError
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
 from selftrain.metrics import Metrics
@@ -44,6 +45,7 @@ class Verbs:
         self._seed = seed
         self._engine_config = engine
         self._judge = judge
+        self._deadline = judge_deadline
         self._shots = tuple(shots)
         self._metrics = metrics
         self._pool = JudgePool(judge, workers=judge_workers, deadline=judge_deadline)
@@ -106,8 +108,11 @@ class Verbs:
         return Samples(tuple(problems), grouped, digest(cell))
 
     def judge(self, samples: Samples, problems: Sequence[Problem]) -> Groups:
-        """Judges every response; `problems` are the samples' problems with their gold answers."""
-        inputs = {"judge": judge_identity(self._judge), "of": samples.cell}
+        """Judges every response; `problems` are the samples' problems with their gold answers.
+
+        Raises DataError if not one of them could be judged.
+        """
+        inputs = {"judge": judge_identity(self._judge), "deadline": self._deadline, "of": samples.cell}
         items = {
             digest([response.id, problem.gold, problem.reference]): (problem, response.text)
             for problem, responses in zip(problems, samples.responses, strict=True)
@@ -121,8 +126,14 @@ class Verbs:
                     count(rows=len(batch))
                     tick(len(batch))
             step.seal()
-            judgements = iter([_judgement(step.rows[key]) for key in items])
-        marked = [tuple(next(judgements) for _ in responses) for responses in samples.responses]
+            judgements = [_judgement(step.rows[key]) for key in items]
+        if judgements and all(judgement.judgement == "unjudged" for judgement in judgements):
+            raise DataError(
+                f"the judge {self._judge} could mark none of {len(judgements):,} responses "
+                f"({judgements[0].reason}): correct the judge or the gold answers"
+            )
+        each = iter(judgements)
+        marked = [tuple(next(each) for _ in responses) for responses in samples.responses]
         return self._grouped(samples, marked, inputs)
 
     def score(
@@ -135,17 +146,20 @@ class Verbs:
             missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in step.rows}
             if missing:
                 engine = self._engine(model)
-                scored = zip(missing, engine.score(missing.values()), strict=True)
                 with progress(label, len(missing)) as tick:
-                    for batch in _batches(scored, engine.block or JUDGED_AT_ONCE):
-                        step.append([{"id": key, "logprobs": logprobs} for key, logprobs in batch])
-                        count(rows=len(batch), tokens=sum(len(logprobs) for _, logprobs in batch))
-                        tick(len(batch))
+                    for block in _batches(iter(missing.items()), engine.block or JUDGED_AT_ONCE):
+                        logprobs = list(engine.score([pair for _, pair in block]))
+                        step.append(
+                            [{"id": key, "logprobs": found} for (key, _), found in zip(block, logprobs, strict=True)]
+                        )
+                        count(rows=len(block), tokens=sum(map(len, logprobs)))
+                        tick(len(block))
             step.seal()
             return [step.rows[key]["logprobs"] for key in keys]
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, name: str) -> Model:
         """Trains a copy of a model: for LoRA the parent with a fresh adapter on top, else a whole model."""
+        parent = self.merged(parent)
         inputs = {
             "seed": self._seed,
             "parent": parent.digest,

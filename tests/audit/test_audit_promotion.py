@@ -35,7 +35,7 @@ def with_verdict(verdict: Verdict) -> Audit:
 )
 @pytest.mark.parametrize("verdict", ["progress", "reversal", "regress", "inconclusive"])
 def test_policies(policy: Policy, accepted: set[Verdict], verdict: Verdict) -> None:
-    decision, reason = promotes(policy, with_verdict(verdict), None)
+    decision, reason = promotes(policy, with_verdict(verdict), non_inferior(*pair(0.0), settings=SETTINGS))
     assert decision == (verdict in accepted)
     assert reason.startswith("promoted" if decision else "refused")
     assert verdict in reason

@@ -51,10 +51,14 @@ def test_the_rule_to_the_letter(primary: str, first: str, second: str) -> None:
     assert (verdict, [f.name for f in because]) == expected
 
 
+IMPOSSIBLE = (0, 1, 1.5, -0.1, float("nan"))
+
+
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValidationError):
         AuditSettings(maring=0.1)  # type: ignore[call-arg]
-    for bad in ({"alpha": 0}, {"margin": 1.5}, {"draws": 1}, {"seed": -1}):
+    margins = [{"margins": {"x": margin}} for margin in IMPOSSIBLE]
+    for bad in ({"alpha": 0}, {"margin": 1.5}, {"draws": 1}, {"seed": -1}, *margins):
         with pytest.raises(ValidationError):
             AuditSettings(**bad)
     assert AuditSettings(margins={"pass@8": 0.1}).margin_of("pass@8") == 0.1

@@ -31,3 +31,10 @@ def first(lab):
     assert ended.code == 0, ended.err
     assert "progress: pass@1 rose" in ended.out
     return lab.workspace / "first"
+
+
+@pytest.fixture(scope="session")
+def chained(lab, first):
+    """Two promoted rounds of adapters."""
+    changes = ("training.method=lora", "training.learning_rate=0.003", "promote=always", "rounds=2")
+    return lab.run("chained", "recipe.name=east", *changes)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,34 @@ def selftrain(*words: object, before: Callable[[], None] | None = None) -> Ended
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    """Waits until something has happened; fails if the process ends before."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.005)
+
+
+def living(*, parent: int | None = None, group: int | None = None) -> set[int]:
+    """The processes that have a parent or are in a process group; those that ended and wait for it to be told not."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, its_parent, its_group = path.read_text().rpartition(")")[2].split()[:3]
+            if state != "Z" and (int(its_parent) == parent or int(its_group) == group):
+                found.add(int(path.parent.name))
+    return found
+
+
+def wait_until_gone(find: Callable[[], set[int]], seconds: float = 5) -> None:
+    """Fails if there are still such processes after a while."""
+    until = time.monotonic() + seconds
+    while left := find():
+        assert time.monotonic() < until, f"still there: {left}"
+        time.sleep(0.05)
+
+
 def inside(*words: object) -> Ended:
     """Runs the command line inside this process, where the libraries are loaded already."""
     from selftrain.cli import main
@@ -151,6 +180,13 @@ def inside(*words: object) -> Ended:
 def read_json(path: Path) -> Any:
     """The value in a JSON file."""
     return json.loads(path.read_text())
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """The tensors of a model folder."""
+    from selftrain.models import load_model, open_model
+
+    return dict(load_model(open_model(folder)).state_dict())
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:

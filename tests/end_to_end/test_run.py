@@ -3,17 +3,16 @@
 import json
 import shutil
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from small import Lab, begin, end, inside, read_json, write_lab
+from small import Lab, begin, end, inside, read_json, wait_for, weights, write_lab
 
 from selftrain.digest import digest, files_digest, seed_from
-from selftrain.models import load_model, load_tokenizer, open_model
+from selftrain.models import load_tokenizer, open_model
 from selftrain.prompts import PromptConfig, Renderer
 from selftrain.tasks.files import read_problems
 
@@ -32,12 +31,12 @@ def samples(lab: Lab, purpose: str) -> dict[Path, list[dict]]:
     return {step: rows(step) for step in steps if inputs(step)["purpose"] == purpose}
 
 
-def audit_sample(lab: Lab, run: Path, purpose: str, model: str) -> Path:
-    """The step of the first round in which a model was sampled for the audit."""
+def audit_sample(lab: Lab, purpose: str, model: str) -> Path:
+    """The step in which a model was sampled for audits."""
     (found,) = (
         step
-        for step in dict.fromkeys(lab.steps(run, 1, "sample"))
-        if inputs(step)["purpose"] == purpose and inputs(step)["model"] == model
+        for step in samples(lab, purpose)
+        if inputs(step)["model"] == model and inputs(step)["sampling"]["temperature"] > 0
     )
     return found
 
@@ -56,10 +55,6 @@ def tree(folder: Path) -> dict[str, str]:
     """Digests of the files in a folder, the log of what each session did left out."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("metrics.jsonl", "lock"))
     return {str(path.relative_to(folder)): files_digest([path]) for path in files}
-
-
-def weights(folder: Path) -> dict:
-    return load_model(open_model(folder)).state_dict()
 
 
 def test_a_run_leaves_the_files_the_design_names(first):
@@ -109,7 +104,7 @@ def test_training_rows_have_weight_and_provenance(first, lab):
     for row in table:
         response = drawn[row["response"]]
         assert response["problem"] == row["problem"]
-        assert response["text"] == row["completion_text"]
+        assert row["completion_text"].startswith(response["text"].strip())
         assert marks[digest([row["response"], "letter", {}])]["judgement"] == "right"
 
 
@@ -125,7 +120,7 @@ def test_a_training_prefix_equals_the_prompt_of_the_audit(first, lab, model):
     for row in table:
         assert row["input_ids"][: row["completion_start"]] == prompt(known[row["problem"]])
     asked = {problem.id: problem.text for problem in read_problems(lab.folder / "select.jsonl")}
-    audited = audit_sample(lab, first, "select", open_model(first / "rounds/01/model").digest)
+    audited = audit_sample(lab, "select", open_model(first / "rounds/01/model").digest)
     cell = digest(inputs(audited))
     for row in rows(audited):
         content = digest([cell, row["problem"], prompt(asked[row["problem"]])])
@@ -154,10 +149,7 @@ def test_splits_share_no_question(first, lab):
 
 def test_the_null_differs_from_the_sample_it_is_compared_with(first, lab, model):
     null, audited = (
-        {
-            (row["problem"], row["index"]): row
-            for row in rows(audit_sample(lab, first, purpose, open_model(model).digest))
-        }
+        {(row["problem"], row["index"]): row for row in rows(audit_sample(lab, purpose, open_model(model).digest))}
         for purpose in ("null", "select")
     )
     assert len(audited) == 160
@@ -211,13 +203,6 @@ def test_more_samples_are_drawn_on_top_of_those_there(first, lab):
     assert Counter(row["index"] for row in rows(step)) == dict.fromkeys(range(8), 40)
 
 
-@pytest.fixture(scope="session")
-def chained(lab, first):
-    """Two promoted rounds of adapters."""
-    changes = ("training.method=lora", "training.learning_rate=0.003", "promote=always", "rounds=2")
-    return lab.run("chained", "recipe.name=east", *changes)
-
-
 def test_adapters_chain(chained, lab, model):
     import torch
 
@@ -244,7 +229,7 @@ def test_a_merged_adapter_samples_as_before_merging(chained, lab, model):
 
     assert new_rows(chained, "sample select", 2) == 160  # the new candidate's alone
     candidate = open_model(model, adapter=chained / "rounds/01/adapter")
-    step = audit_sample(lab, chained, "select", candidate.digest)
+    step = audit_sample(lab, "select", candidate.digest)
     renderer = Renderer(load_tokenizer(candidate), PromptConfig(), ())
     prompts = {problem.id: renderer.prompt(problem) for problem in read_problems(lab.folder / "select.jsonl")}
     cell, requests = digest(inputs(step)), []
@@ -298,77 +283,6 @@ def test_a_model_that_is_never_right_is_told_and_kept(first, lab):
     assert new_rows(run, "sample train") == 0  # the judge is another, the samples are shared
     exported = inside("export", run, "--as", "hf")
     assert "promoted nothing" in exported.complaint
-
-
-def test_export_hf(first, tmp_path):
-    import torch
-
-    ended = inside("export", first, "--as", "hf", "--out", tmp_path / "hf")
-    assert ended.code == 0, ended.err
-    written, final = weights(tmp_path / "hf"), weights(first / "final")
-    assert all(torch.equal(written[name], final[name]) for name in final)
-    assert "exists already" in inside("export", first, "--as", "hf", "--out", tmp_path / "hf").complaint
-
-
-def test_export_gguf(first, tmp_path):
-    from gguf import GGUFReader
-
-    ended = inside("export", first, "--as", "gguf", "--out", tmp_path / "final.gguf")
-    assert ended.code == 0, ended.err
-    names = {tensor.name for tensor in GGUFReader(tmp_path / "final.gguf").tensors}
-    assert {"token_embd.weight", "output.weight", "blk.1.ffn_down.weight"} <= names
-
-
-def test_export_adapter(first, chained, tmp_path):
-    import torch
-    from peft import PeftModel
-
-    ended = inside("export", chained, "--as", "adapter", "--out", tmp_path / "adapter")
-    assert ended.code == 0, ended.err
-    parent = load_model(open_model(chained / "rounds/01/model"))
-    merged = PeftModel.from_pretrained(parent, str(tmp_path / "adapter")).merge_and_unload().state_dict()
-    final = weights(chained / "final")
-    assert all(torch.allclose(merged[name], final[name], atol=1e-6) for name in final)
-    assert "has no adapter" in inside("export", first, "--as", "adapter", "--out", tmp_path / "none").complaint
-
-
-def test_sample_then_judge(lab, model, tmp_path):
-    log, judged = tmp_path / "log.jsonl", tmp_path / "judged.jsonl"
-    words = ("--task", lab.config, "--out", log, "--samples", 2, "--max-tokens", 3, "--temperature", 1)
-    ended = inside("sample", model, *words)
-    assert ended.code == 0, ended.err
-    found = [json.loads(line) for line in log.read_text().splitlines()]
-    assert len(found) == 80
-    assert {row["judgement"] for row in found} == {"right", "wrong"}
-    ended = inside("judge", log, "--judge", f"{lab.folder / 'judge.py'}:kind", "--out", judged)
-    assert ended.code == 0, ended.err
-    again = [json.loads(line) for line in judged.read_text().splitlines()]
-    assert [row["judgement"] for row in again] == [row["judgement"] for row in found]
-    inside("sample", model, *words)
-    assert [json.loads(line) for line in log.read_text().splitlines()] == found
-
-
-def test_check_task_proves_gold_answers(lab):
-    ended = inside("check-task", lab.config)
-    assert ended.code == 0, ended.err
-    assert "every gold answer judges itself right (120 checked)" in ended.out
-
-
-def test_presets_can_be_listed_and_printed(tmp_path):
-    listed = inside("presets")
-    assert listed.code == 0
-    for name in listed.out.split():
-        printed = inside("presets", name)
-        assert "task" in yaml.safe_load(printed.out)
-    assert "unknown preset 'nope'" in inside("presets", "nope").complaint
-
-
-def wait_for(condition, process, seconds=60):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.005)
 
 
 def test_a_second_process_is_refused_on_a_run_and_waits_on_a_shared_step(model, tmp_path):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from selftrain.families import answer_kind, offered_families
 from selftrain.judges import JudgePool
-from selftrain.judges.reasoning_gym import answer_kind, offered_families
 from selftrain.records import Problem
 
 

@@ -27,7 +27,9 @@ def mark(response: str, gold: str | None) -> str:
         "<answer>New York</answer> I think",
         r"So it is \boxed{\text{New York}}.",
         "<think>Paris?</think>New York",
-        "\uff2e\uff45\uff57 York",
+        "**Answer: New York**",
+        "The answer is **\u201cNew York\u201d**.",
+        "[New York]",
     ],
 )
 def test_other_writings_of_gold_are_right(response: str) -> None:
@@ -51,5 +53,38 @@ def test_without_a_usable_gold_nothing_is_wrong(gold: str | None) -> None:
 
 
 def test_choices_in_brackets_are_the_letter() -> None:
-    assert {fold(text) for text in ["(B)", "b.", "**B**", "B)"]} == {"b"}
-    assert fold("?!") == "?!"
+    assert {fold(text) for text in ["(B)", "b.", "**B**", "[B]", "**(B)**.", "'B';", "`b`"]} == {"b"}
+    assert fold("...") == "..."
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        (".5", "5"),
+        ("(1,2]", "[1,2)"),
+        ("(1,2)", "[1,2]"),
+        ("5!", "5"),
+        ("10\u00b2", "102"),
+        ("H\u2082O", "H2O"),
+        ("$5", "5"),
+        ("~5", "5"),
+        ("<5", "5"),
+        ("f'", "f"),
+        ("A*", "A"),
+        ("B)", "B"),
+        ("(a) or (b)", "a) or (b"),
+        ("5?", "5"),
+    ],
+)
+def test_marks_that_mean_something_are_kept(answer: str, gold: str) -> None:
+    assert mark(answer, gold) == mark(gold, answer) == "wrong"
+    assert mark(answer, answer) == "right"
+
+
+def test_accents_may_be_written_in_two_ways() -> None:
+    assert mark("Caf\u00e9", "Cafe\u0301") == "right"
+
+
+def test_folding_is_quick_whatever_surrounds_an_answer() -> None:
+    assert fold(".**" * 1300) == (".**" * 1300)
+    assert fold("(" * 4000).startswith("((")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.errors import ConfigError, DataError
+from selftrain.errors import ConfigError, DataError, WorkspaceError
 from selftrain.judges import judge_file
 
 ROWS = [
@@ -40,6 +40,30 @@ def test_a_file_may_be_judged_in_place(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["x.jsonl"]
 
 
+def test_the_reference_reaches_the_judge(tmp_path: Path) -> None:
+    pytest.importorskip("reasoning_gym")
+    reference = {"dataset": "chain_sum", "entry": {"question": "1 + 2 =", "answer": "3", "metadata": {}}}
+    rows = [{"response": text, "gold": "3", "reference": reference} for text in ("It is 3.", "It is 4.")]
+    rows.append({"response": "3", "gold": "3", "reference": None})
+    counts = judge_file(write(tmp_path / "in.jsonl", [*rows]), "reasoning_gym", tmp_path / "out.jsonl", workers=1)
+    assert counts == {"right": 1, "wrong": 1, "unjudged": 1}
+
+
+def test_a_number_as_gold_is_its_shortest_text(tmp_path: Path) -> None:
+    rows = [{"response": text, "gold": gold} for text, gold in [("18", 18.0), ("0.1", 0.1), ("18", 18), ("1.0", 1)]]
+    counts = judge_file(write(tmp_path / "in.jsonl", [*rows]), "exact", tmp_path / "out.jsonl", workers=1)
+    assert (counts["right"], counts["wrong"]) == (3, 1)
+
+
+def test_an_older_result_is_replaced_and_a_folder_is_not(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", [*ROWS]), tmp_path / "out.jsonl"
+    out.write_text("old")
+    assert judge_file(source, "number", out, workers=1)["right"] == 1
+    assert len(out.read_text(encoding="utf-8").splitlines()) == len(ROWS)
+    with pytest.raises(WorkspaceError, match="exists already"):
+        judge_file(source, "number", tmp_path, workers=1)
+
+
 @pytest.mark.parametrize(
     ("row", "part"),
     [
@@ -52,6 +76,8 @@ def test_a_file_may_be_judged_in_place(tmp_path: Path) -> None:
         ('{"response": "1", "gold": [1]}', "'gold' of type list"),
         ('{"response": "1", "gold": true}', "'gold' of type bool"),
         ('{"response": "1", "gold": "1", "question": 5}', "'question' of type int"),
+        ('{"response": "1", "gold": "1", "reference": []}', "'reference' of type list"),
+        ('{"response": "1", "gold": NaN}', "gold holds nan: wanted a finite number"),
     ],
 )
 def test_a_bad_row_names_its_line_and_leaves_nothing(row: str, part: str, tmp_path: Path) -> None:

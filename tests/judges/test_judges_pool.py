@@ -40,6 +40,13 @@ class Loose:
         return a[:1] == b[:1]
 loose = Loose()
 """
+ODD = """
+from selftrain.records import Judgement
+def judge(problem, response):
+    good = dict(judgement="right", answer="5", reason="r")
+    return Judgement(**good | {"answer": {"answer": 5}, "mark": {"judgement": "yes"}, "list": {"judgement": ["right"]},
+        "reason": {"reason": None}, "none": {"answer": None}}[response])
+"""
 PROBLEM = Problem.make("q", gold="ok")
 
 
@@ -87,6 +94,20 @@ def test_only_the_guilty_response_is_unjudged(wicked: str) -> None:
 def test_a_judge_object_that_returns_nonsense_is_unjudged(wicked: str) -> None:
     with JudgePool(f"{wicked}:loose") as pool:
         assert [j.judgement for _, j in pool.judge([("a", PROBLEM, "ok")])] == ["unjudged"]
+
+
+def test_a_judgement_with_odd_fields_is_unjudged(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    texts = ["answer", "mark", "list", "reason", "none"]
+    with JudgePool(f"{tmp_path / 'odd.py'}:judge", workers=1) as pool:
+        found = [(j.judgement, j.answer, j.reason) for _, j in pool.judge((t, PROBLEM, t) for t in texts)]
+    assert found == [
+        ("unjudged", None, "the judge's answer is int, not text"),
+        ("unjudged", None, "the judge's judgement is 'yes', not right, wrong, unjudged"),
+        ("unjudged", None, "the judge's judgement is ['right'], not right, wrong, unjudged"),
+        ("unjudged", None, "the judge's reason is NoneType, not text"),
+        ("right", None, "r"),
+    ]
 
 
 def test_clusters_are_greedy_in_index_order(wicked: str) -> None:

@@ -1,11 +1,12 @@
-"""Only reviewed families are offered; their gold answers judge themselves right and half-right ones wrong."""
+"""Gold answers of the offered families judge themselves right and half-right ones wrong."""
 
 import json
 from typing import Any
 
 import pytest
 
-from selftrain.judges.reasoning_gym import ReasoningGymJudge, answer_kind, offered_families, refusal
+from selftrain.families import answer_kind, offered_families
+from selftrain.judges.reasoning_gym import ReasoningGymJudge
 from selftrain.records import Problem
 
 reasoning_gym = pytest.importorskip("reasoning_gym")
@@ -39,43 +40,6 @@ def test_gold_judges_itself_right_however_it_is_stated(judge: ReasoningGymJudge,
             assert judge.judge(problem, form.format(entry["answer"])).judgement == "right", form
         for response in ["banana", "NaN", "[NaN, NaN]", "null", "", "{}", "<think>" + entry["answer"]]:
             assert judge.judge(problem, response).judgement == "wrong", response
-
-
-def test_every_installed_family_is_offered_or_refused_with_a_reason() -> None:
-    from reasoning_gym.factory import DATASETS
-
-    offered = set(offered_families())
-    assert offered <= set(DATASETS)
-    for name in set(DATASETS) - offered:
-        assert "is refused" in (refusal(name) or ""), name
-
-
-def test_families_whose_scorers_execute_text_are_refused() -> None:
-    for name in [
-        "string_insertion", "spiral_matrix", "binary_matrix", "n_queens", "puzzle24", "countdown",
-        "polynomial_multiplication", "simple_integration", "intermediate_integration",
-    ]:  # fmt: skip
-        assert "executes the answer as code" in (refusal(name) or "")
-
-
-def test_no_offered_scorer_lives_in_a_file_that_executes_text() -> None:
-    import inspect
-    import re
-
-    from reasoning_gym.factory import DATASETS
-
-    generates_only = {"basic_arithmetic"}
-    for name in set(offered_families()) - generates_only:
-        code = inspect.getsource(inspect.getmodule(DATASETS[name][0]))  # type: ignore[arg-type]
-        found = re.search(r"(?<![\w.])(?:eval|exec|literal_eval|sympify|__import__)\(|parse_expr|pickle", code)
-        assert found is None, (name, found)
-
-
-def test_unknown_families_get_close_matches(judge: ReasoningGymJudge) -> None:
-    assert "did you mean chain_sum" in (refusal("chain_sums") or "")
-    assert refusal("chain_sum") is None
-    with pytest.raises(ValueError, match="name"):
-        answer_kind("countdown")
 
 
 def test_numbers_are_canonical_and_extracted(judge: ReasoningGymJudge) -> None:

@@ -90,9 +90,7 @@ def test_cut_weights_are_one_line(folder):
 
 def test_code_beside_the_model_is_never_run(folder):
     (folder / "configuration_x.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
-    (folder / "config.json").write_text(
-        '{"model_type": "x", "auto_map": {"AutoConfig": "configuration_x.X"}}'
-    )
+    (folder / "config.json").write_text('{"model_type": "x", "auto_map": {"AutoConfig": "configuration_x.X"}}')
     with pytest.raises(ConfigError, match="does not load"):
         load_model(open_model(folder))
     assert not (folder / "ran").exists()

@@ -1,12 +1,13 @@
 """A model's digest follows its content; unusable folders are refused in one line."""
 
 import json
+import os
 import shutil
 
 import pytest
 
 from selftrain.errors import ConfigError
-from selftrain.models import link_model, model, open_model
+from selftrain.models import model, open_model
 
 
 @pytest.fixture
@@ -15,9 +16,7 @@ def folder(tiny_folder, tmp_path):
     return shutil.copytree(tiny_folder, tmp_path / "model")
 
 
-@pytest.mark.parametrize(
-    "name", ["config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors"]
-)
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors"])
 def test_digest_changes_with_every_content_file(folder, name):
     before = open_model(folder).digest
     with (folder / name).open("ab") as file:
@@ -37,21 +36,36 @@ def test_digest_is_read_from_its_stamp(folder, monkeypatch):
     assert open_model(folder).digest == before
 
 
-def test_a_damaged_stamp_is_replaced(folder):
+def test_a_damaged_stamp_is_replaced(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SELFTRAIN_CACHE", str(tmp_path / "cache"))
     before = open_model(folder).digest
+    (stamp,) = (tmp_path / "cache" / "digests").iterdir()
     for text in ("", "[]", '{"digest": 1}', '{"digest": "0", "files": {}}'):
-        (folder / "digest.json").write_text(text)
+        stamp.write_text(text)
         assert open_model(folder).digest == before
-    assert json.loads((folder / "digest.json").read_text())["digest"] == before
+    assert json.loads(stamp.read_text())["digest"] == before
 
 
-def test_a_stamp_written_through_a_link_leaves_the_source_alone(folder, tmp_path):
+def test_nothing_is_written_into_the_folder(folder):
+    before = sorted(folder.iterdir())
+    open_model(folder)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_cache_that_cannot_be_written_does_not_matter(folder, tmp_path, monkeypatch):
     before = open_model(folder).digest
-    link_model(folder, tmp_path / "child")
-    (tmp_path / "child" / "config.json").unlink()
-    (tmp_path / "child" / "config.json").write_text("{}")
-    assert open_model(tmp_path / "child").digest != before
-    assert json.loads((folder / "digest.json").read_text())["digest"] == before
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SELFTRAIN_CACHE", str(tmp_path / "file"))
+    assert open_model(folder).digest == before
+
+
+def test_other_content_of_equal_size_and_time_is_noticed(folder):
+    file = folder / "config.json"
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    before = open_model(folder).digest
+    file.write_bytes(file.read_bytes().replace(b"512", b"513"))
+    os.utime(file, ns=times)
+    assert open_model(folder).digest != before
 
 
 @pytest.mark.parametrize(

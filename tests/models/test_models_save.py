@@ -13,9 +13,7 @@ from selftrain.models import load_model, load_tokenizer, merge, open_model, save
 
 def adapted(base, seed=0):
     """A peft module on a model, its adapter filled with random numbers (B starts at zero)."""
-    settings = LoraConfig(
-        r=4, lora_alpha=16, target_modules=["q_proj", "down_proj", "v_proj"], task_type="CAUSAL_LM"
-    )
+    settings = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "down_proj", "v_proj"], task_type="CAUSAL_LM")
     module = get_peft_model(load_model(base), settings)
     generator = torch.Generator().manual_seed(seed)
     for name, weight in module.named_parameters():
@@ -77,8 +75,7 @@ def test_adapter_is_merged_in_float32_and_then_cast(base, candidate):
     update = 16 / 4 * lora[f"{stem}.lora_B.weight"] @ lora[f"{stem}.lora_A.weight"]
     wanted = load_model(base).model.layers[0].self_attn.q_proj.weight + update
     merged = {
-        d: load_model(candidate, dtype=d).model.layers[0].self_attn.q_proj.weight
-        for d in ("float32", "bfloat16")
+        d: load_model(candidate, dtype=d).model.layers[0].self_attn.q_proj.weight for d in ("float32", "bfloat16")
     }
     torch.testing.assert_close(merged["float32"], wanted)
     assert merged["bfloat16"].equal(merged["float32"].bfloat16())

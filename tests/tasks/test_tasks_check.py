@@ -36,6 +36,23 @@ def test_gold_answers_that_fail_are_counted_and_the_first_five_shown():
     assert lines[-5].startswith("  train: 'a 1?' with gold 'two' is ")
 
 
+def test_the_report_controls_no_terminal():
+    task = make_task(
+        "mine\x1b[2J",
+        splits={
+            "train": (Problem.make("\x1b]0;q\x07?", gold="\u202ex", family="f\x9b1m"),),
+            "select": problems("b", ["2"]),
+            "test": problems("c", ["3"]),
+        },
+        judge="number",
+        notes=["a\x08note"],
+    )
+    lines = check_task(task, workers=1).lines()
+    assert lines[0].startswith(r"mine\x1b[2J: 3 problems")
+    assert r"  a\x08note" in lines
+    assert not [c for line in lines for c in line if not c.isprintable()]
+
+
 def test_problems_without_gold_are_counted_and_not_judged():
     task = make_task(
         "mine",

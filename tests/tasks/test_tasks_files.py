@@ -324,7 +324,9 @@ def test_a_row_with_an_empty_question(tmp_path, question):
     [
         ({"question": 5}, "line 1, the question holds int '5': wanted text in quotes"),
         ({"question": {"role": "user"}}, "line 1, the question holds dict"),
-        ({"question": "1?", "answer": 18}, "line 1, column answer holds int '18': wanted text in quotes"),
+        ({"question": "1?", "answer": True}, "line 1, column answer holds bool 'True': wanted text in quotes"),
+        ({"question": "1?", "answer": float("nan")}, "line 1, column answer holds nan: wanted a finite number"),
+        ({"question": "1?", "answer": float("-inf")}, "line 1, column answer holds -inf: wanted a finite number"),
         ({"question": "1?", "answer": ["a", "b"]}, "line 1, column answer holds list"),
         ({"question": "1?", "answer": "1", "level": 3}, "line 1, column level holds int '3'"),
         ({"question": "1\x00?"}, "line 1, the question holds a null character"),
@@ -347,6 +349,24 @@ def test_null_characters_in_csv(tmp_path):
     refused(tmp_path / "a.csv", "holds a null character")
 
 
-def test_numbers_in_parquet(tmp_path):
-    pq.write_table(pa.table({"question": ["1?"], "answer": [1.5]}), tmp_path / "a.parquet")
-    refused(tmp_path / "a.parquet", "row 1, column answer holds float '1.5'")
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(18, "18"), (-3, "-3"), (1.5, "1.5"), (18.0, "18"), (-0.0, "0"), (0.1, "0.1"), (2.0**53, "9007199254740992.0")],
+)
+def test_numbers_as_answers(tmp_path, number, text):
+    table = [{"question": "1?", "answer": number}]
+    write(tmp_path / "a.jsonl", table)
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "a.parquet")
+    (problem,) = read(tmp_path / "a.jsonl")
+    assert problem.gold == text
+    assert read(tmp_path / "a.parquet") == [problem]
+
+
+def test_a_whole_number_of_any_length_as_answer(tmp_path):
+    write(tmp_path / "a.jsonl", [{"question": "1?", "answer": 10**400}])
+    assert read(tmp_path / "a.jsonl")[0].gold == "1" + "0" * 400
+
+
+def test_no_number_in_parquet(tmp_path):
+    pq.write_table(pa.table({"question": ["1?"], "answer": [float("inf")]}), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", "row 1, column answer holds inf: wanted a finite number")

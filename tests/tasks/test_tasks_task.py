@@ -131,6 +131,40 @@ def test_what_is_no_task_is_refused(tmp_path, text, message):
         load_task(own(tmp_path, text), 0)
 
 
+def test_an_error_in_a_task_of_ones_own_is_one_line(tmp_path):
+    text = """
+import json
+def make(options, seed):
+    return read()
+def read():
+    return json.loads("not\\nJSON")
+"""
+    with pytest.raises(ConfigError) as caught:
+        load_task(own(tmp_path, text), 0)
+    path = tmp_path / "own.py"
+    place = f"({path} line 6)"
+    assert str(caught.value) == f"{path}:make raised JSONDecodeError: Expecting value: line 1 column 1 (char 0) {place}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def make(options): pass", r"own\.py:make raised TypeError: make\(\) takes 1 .* were given$"),
+        ("def make(options, seed):\n    raise ValueError", r"own\.py:make raised ValueError \(.*own\.py line 2\)$"),
+        ("def make(options, seed): raise ValueError('a\\nb')", r"raised ValueError: a b \(.*own\.py line 1\)$"),
+    ],
+)
+def test_every_error_in_a_task_of_ones_own(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_task(own(tmp_path, text), 0)
+
+
+def test_a_task_of_ones_own_may_refuse_in_its_own_words(tmp_path):
+    text = "from selftrain.errors import DataError\ndef make(options, seed): raise DataError('no such year')"
+    with pytest.raises(DataError, match=r"^no such year$"):
+        load_task(own(tmp_path, text), 0)
+
+
 def test_importing_tasks_loads_no_heavy_library():
     heavy = "{'torch', 'transformers', 'datasets', 'reasoning_gym', 'pyarrow'}"
     code = f"import sys, selftrain.tasks; sys.exit(bool({heavy} & set(sys.modules)))"

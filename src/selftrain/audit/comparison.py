@@ -7,13 +7,13 @@ from selftrain.audit.cells import Cell, judged, paired
 from selftrain.audit.change import support_change
 from selftrain.audit.curve import curve
 from selftrain.audit.figures import (
+    Difference,
     Figure,
-    Measure,
     common_k,
     guarded,
-    pass_measure,
-    retention_measure,
-    share_measure,
+    pass_difference,
+    retention_difference,
+    share_difference,
     solved,
     two_sided,
     with_k,
@@ -46,9 +46,9 @@ def compare(
     whole = paired(before, after)
     b, a = judged(before, after)
     k = common_k(b, a)
-    primary = two_sided(pass_measure("pass@1", b, a, 1, settings), settings, "primary")
-    measures, absent = _guards(b, a, k, null, suites, settings)
-    guards = guarded(measures, settings)
+    primary = two_sided(pass_difference("pass@1", b, a, 1, settings), settings, "primary")
+    differences, absent = _guards(b, a, k, null, suites, settings)
+    guards = guarded(differences, settings)
     verdict, because = decide(primary, guards)
     figures = (primary, *guards, *_beside(a, k, same_prompt, greedy, settings))
     many_unjudged = any(unjudged_share(cell) > settings.max_unjudged for cell in whole[:2])
@@ -80,33 +80,33 @@ def compare(
 
 def _guards(
     before: Cell, after: Cell, k: int, null: Cell | None, suites: Suites, settings: AuditSettings
-) -> tuple[list[Measure], list[str]]:
+) -> tuple[list[Difference], list[str]]:
     """The guards there are, and a line for each required guard that is absent."""
-    measures, absent = [], []
+    differences, absent = [], []
     if k > 1:
         kb, ka = with_k(k, before, after)
-        measures.append(pass_measure(f"pass@{k}", kb, ka, k, settings))
+        differences.append(pass_difference(f"pass@{k}", kb, ka, k, settings))
     else:
         absent.append("one response a problem: pass@k and retention guards are absent")
-    measures += [pass_measure(f"pass@1 on {name}", *judged(*cells), 1, settings) for name, cells in suites.items()]
+    differences += [pass_difference(f"pass@1 on {suite}", *judged(*two), 1, settings) for suite, two in suites.items()]
     if k > 1 and null is None:
         absent.append("no null: the retention guard is absent; sample the parent again to have it")
     if k > 1 and null is not None:
         retention = _retention(before, after, null, settings)
         if retention.estimate.problems:
-            measures.append(retention)
+            differences.append(retention)
         else:
             absent.append("the parent solved no problem: the retention guard is absent")
-    measures += [share_measure(name, before, after, settings) for name in ("unparsed", "truncated")]
-    return measures, absent
+    differences += [share_difference(name, before, after, settings) for name in ("unparsed", "truncated")]
+    return differences, absent
 
 
-def _retention(before: Cell, after: Cell, null: Cell, settings: AuditSettings) -> Measure:
+def _retention(before: Cell, after: Cell, null: Cell, settings: AuditSettings) -> Difference:
     b, fresh = judged(before, null)
     a = after.take(b.problems)
     k = common_k(b, a, fresh)
     kb, ka, kf = with_k(k, b, a, fresh)
-    return retention_measure(kb, ka, kf, k, settings)
+    return retention_difference(kb, ka, kf, k, settings)
 
 
 def _beside(
@@ -121,11 +121,11 @@ def _beside(
         parent, candidate = judged(same_prompt, after)
         for at in sorted({1, min(k, common_k(parent, candidate))}):
             kp, kc = with_k(at, parent, candidate)
-            yield two_sided(pass_measure(f"pass@{at}, same prompt", kp, kc, at, settings), settings, "secondary")
+            yield two_sided(pass_difference(f"pass@{at}, same prompt", kp, kc, at, settings), settings, "secondary")
     if greedy is not None:
         if max(int(cell.responses.max(initial=0)) for cell in greedy) > 1:
             raise DataError("greedy logs hold several responses a problem: give one response a problem")
-        yield two_sided(pass_measure("greedy pass@1", *judged(*greedy), 1, settings), settings, "secondary")
+        yield two_sided(pass_difference("greedy pass@1", *judged(*greedy), 1, settings), settings, "secondary")
 
 
 def _null(before: Cell, null: Cell, settings: AuditSettings) -> Null:
@@ -133,7 +133,7 @@ def _null(before: Cell, null: Cell, settings: AuditSettings) -> Null:
     k = common_k(b, fresh)
     kb, kf = with_k(k, b, fresh)
     return Null(
-        pass_1=two_sided(pass_measure("null pass@1", b, fresh, 1, settings), settings, "secondary"),
+        pass_1=two_sided(pass_difference("null pass@1", b, fresh, 1, settings), settings, "secondary"),
         support=support_change(solved(kb, k), solved(kf, k)) if k > 1 else None,
     )
 

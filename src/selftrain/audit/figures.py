@@ -57,7 +57,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class Difference:
     """A comparison before it has a role: two values and the estimate of how much better the second is."""
 
     name: str
@@ -69,29 +69,29 @@ class Measure:
     """p of an exact test that replaces the estimate's."""
 
 
-def two_sided(measure: Measure, settings: AuditSettings, role: Literal["primary", "secondary"]) -> Figure:
+def two_sided(difference: Difference, settings: AuditSettings, role: Literal["primary", "secondary"]) -> Figure:
     """A figure tested two-sided against no difference."""
-    low, high = measure.estimate.interval(settings.alpha)
-    p = measure.estimate.p_differs(0) if measure.exact_p is None else measure.exact_p
+    low, high = difference.estimate.interval(settings.alpha)
+    p = difference.estimate.p_differs(0) if difference.exact_p is None else difference.exact_p
     sure = p <= settings.alpha
     state: State = "up" if sure and low > 0 else "down" if sure and high < 0 else "unknown"
-    return _figure(measure, role, settings, margin=0.0, effect=settings.min_effect, state=state, p=p)
+    return _figure(difference, role, settings, margin=0.0, effect=settings.min_effect, state=state, p=p)
 
 
-def guarded(measures: Sequence[Measure], settings: AuditSettings) -> list[Figure]:
+def guarded(differences: Sequence[Difference], settings: AuditSettings) -> list[Figure]:
     """Guards: down by Holm over all of them, one-sided at alpha / 2, the side of a two-sided interval.
 
     That every guard holds is an intersection-union test: each is tested at the full level, no correction is
     due.
     """
-    margins = [settings.margin_of(measure.name) for measure in measures]
-    ps = holm([m.estimate.p_below(-margin) for m, margin in zip(measures, margins, strict=True)])
+    margins = [settings.margin_of(difference.name) for difference in differences]
+    ps = holm([d.estimate.p_below(-margin) for d, margin in zip(differences, margins, strict=True)])
     figures = []
-    for measure, margin, p in zip(measures, margins, ps.tolist(), strict=True):
-        low, _ = measure.estimate.interval(settings.alpha)
+    for difference, margin, p in zip(differences, margins, ps.tolist(), strict=True):
+        low, _ = difference.estimate.interval(settings.alpha)
         fallen = p <= settings.alpha / 2
         state: State = "up" if low > 0 else "down" if fallen else "held" if low > -margin else "unknown"
-        figures.append(_figure(measure, "guard", settings, margin=margin, effect=margin, state=state, p=p))
+        figures.append(_figure(difference, "guard", settings, margin=margin, effect=margin, state=state, p=p))
     return figures
 
 
@@ -111,15 +111,15 @@ def solved(cell: Cell, k: int) -> NDArray[np.float64]:
     return pass_curve(cell.n, cell.right, k)[:, -1]
 
 
-def pass_measure(name: str, before: Cell, after: Cell, k: int, settings: AuditSettings) -> Measure:
+def pass_difference(name: str, before: Cell, after: Cell, k: int, settings: AuditSettings) -> Difference:
     """Mean pass@k of two cells over the same problems; at one response a problem the test is McNemar's."""
     b, a = solved(before, k), solved(after, k)
     single = int(before.n.max()) == int(after.n.max()) == 1
     p = mcnemar_exact(int(((b == 1) & (a == 0)).sum()), int(((b == 0) & (a == 1)).sum())) if single else None
-    return _measure(name, b, a, settings, exact_p=p)
+    return _difference(name, b, a, settings, exact_p=p)
 
 
-def retention_measure(before: Cell, after: Cell, null: Cell, k: int, settings: AuditSettings) -> Measure:
+def retention_difference(before: Cell, after: Cell, null: Cell, k: int, settings: AuditSettings) -> Difference:
     """Share of the problems the parent solves at k that the candidate solves too, against the null's share.
 
     The parent loses some to chance alone, so its fresh samples (the null) set the mark. Source: arXiv
@@ -128,7 +128,7 @@ def retention_measure(before: Cell, after: Cell, null: Cell, k: int, settings: A
     b, a, again = solved(before, k), solved(after, k), solved(null, k)
     found = estimate(a - again, b, bounds=(-1, 1), draws=settings.draws, seed=settings.seed)
     total = b.sum() or np.nan
-    return Measure(
+    return Difference(
         name="retention over null",
         before=float(b @ again / total),
         after=float(b @ a / total),
@@ -136,17 +136,17 @@ def retention_measure(before: Cell, after: Cell, null: Cell, k: int, settings: A
     )
 
 
-def share_measure(
+def share_difference(
     name: Literal["unparsed", "truncated"], before: Cell, after: Cell, settings: AuditSettings
-) -> Measure:
+) -> Difference:
     """Mean share of unparsed (of judged) or truncated (of all) responses; better lower."""
     b, a = (
         cell.unparsed / cell.n if name == "unparsed" else cell.truncated / cell.responses for cell in (before, after)
     )
-    return _measure(name, b, a, settings, better="lower")
+    return _difference(name, b, a, settings, better="lower")
 
 
-def _measure(
+def _difference(
     name: str,
     before: NDArray[np.float64],
     after: NDArray[np.float64],
@@ -154,10 +154,10 @@ def _measure(
     *,
     better: Better = "higher",
     exact_p: float | None = None,
-) -> Measure:
+) -> Difference:
     gain = after - before if better == "higher" else before - after
     found = estimate(gain, bounds=(-1, 1), draws=settings.draws, seed=settings.seed)
-    return Measure(
+    return Difference(
         name=name,
         before=float(before.mean()),
         after=float(after.mean()),
@@ -168,7 +168,7 @@ def _measure(
 
 
 def _figure(
-    measure: Measure,
+    difference: Difference,
     role: Role,
     settings: AuditSettings,
     *,
@@ -177,21 +177,21 @@ def _figure(
     state: State,
     p: float,
 ) -> Figure:
-    low, high = measure.estimate.interval(settings.alpha)
+    low, high = difference.estimate.interval(settings.alpha)
     return Figure(
-        name=measure.name,
+        name=difference.name,
         role=role,
-        before=measure.before,
-        after=measure.after,
-        better=measure.better,
-        difference=measure.estimate.value,
+        before=difference.before,
+        after=difference.after,
+        better=difference.better,
+        difference=difference.estimate.value,
         low=low,
         high=high,
         margin=margin,
         state=state,
-        problems=measure.estimate.problems,
+        problems=difference.estimate.problems,
         p=p,
-        problems_needed=problems_needed(measure.estimate, effect, settings.alpha),
+        problems_needed=problems_needed(difference.estimate, effect, settings.alpha),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from selftrain.audit.cells import Cell, judged
-from selftrain.audit.figures import Figure, guarded, pass_measure
+from selftrain.audit.figures import Figure, guarded, pass_difference
 from selftrain.audit.settings import AuditSettings
 from selftrain.audit.verdict import Audit
 
@@ -17,23 +17,22 @@ def non_inferior(base: Cell, candidate: Cell, settings: AuditSettings | None = N
     too small to see cannot add up over rounds. Raises DataError when the cells share no judged problem.
     """
     settings = settings or AuditSettings()
-    measure = pass_measure("pass@1", *judged(base, candidate), 1, settings)
-    return guarded([measure], settings)[0]
+    difference = pass_difference("pass@1", *judged(base, candidate), 1, settings)
+    return guarded([difference], settings)[0]
 
 
-def promotes(policy: Policy, audit: Audit, against_base: Figure | None) -> tuple[bool, str]:
+def promotes(policy: Policy, audit: Audit, against_base: Figure) -> tuple[bool, str]:
     """Whether to promote, and why in one line.
 
     `always` promotes; `unless_regress` refuses a regress; `on_progress` asks for progress. The latter two
-    also want the candidate non-inferior to the base: `against_base` is what `non_inferior` gave, None when
-    the parent is the base (the audit has compared them).
+    also want `against_base`, what `non_inferior` gave, to hold: the candidate may not be worse than the base.
     """
     if policy == "always":
         return True, f"promoted: the policy is always (verdict {audit.verdict})"
     wanted = audit.verdict == "progress" if policy == "on_progress" else audit.verdict != "regress"
     if not wanted:
         return False, f"refused: the verdict is {audit.verdict} and the policy is {policy}"
-    if against_base is not None and not against_base.holds:
+    if not against_base.holds:
         return False, (
             f"refused: pass@1 may lie {-against_base.low:.3f} below the base, "
             f"more than the margin of {against_base.margin:.3f}"

@@ -1,20 +1,24 @@
 """What an audit can be told: levels, margins and the resampling."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import Field
+
+from selftrain.validation import Options
+
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class AuditSettings(BaseModel):
+class AuditSettings(Options):
     """The numbers a verdict depends on, fixed before the models are compared."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    alpha: float = Field(default=0.05, gt=0, lt=1)
+    alpha: Share = 0.05
     """Two-sided level of the primary figure and of every interval; family-wise for guards that are down."""
-    min_effect: float = Field(default=0.02, gt=0, lt=1)
+    min_effect: Share = 0.02
     """Smallest gain of pass@1 worth finding; an inconclusive verdict says how many problems it takes."""
-    margin: float = Field(default=0.05, gt=0, lt=1)
+    margin: Share = 0.05
     """How much a guard may lose and still be held."""
-    margins: dict[str, float] = Field(default_factory=dict)
+    margins: dict[str, Share] = {}
     """Margins of single figures, by figure name; `pass@1` is the margin of non-inferiority to the base."""
     draws: int = Field(default=10_000, ge=100)
     """Resamples of the problems."""

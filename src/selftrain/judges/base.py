@@ -35,7 +35,7 @@ class Judge(Protocol):
         """Whether two canonical answers are equivalent."""
 
 
-def verdict(right: bool, answer: str) -> Judgement:
+def compared(right: bool, answer: str) -> Judgement:
     """The judgement of an answer that could be compared with the gold."""
     mark: Mark = "right" if right else "wrong"
     return Judgement(judgement=mark, answer=answer, reason="equals gold" if right else "differs from gold")

@@ -3,11 +3,13 @@
 import re
 
 from selftrain.digest import normal_text
-from selftrain.judges.base import no_answer, unjudged, verdict
+from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.stated import ANSWER_CAP, final_text, last_line, statements
 from selftrain.records import Judgement, Problem
 
-_SURROUNDING = " \t\r\n*_`\"'\u201c\u201d\u2018\u2019«».,;:!?()[]{}$<>~"
+_PAIRS = {"*": "*", "_": "_", "`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "«": "»"}
+# Around words alone: (1,2) and [1,2] are different answers.
+_BRACKETED = re.compile(r"\((\w[\w ]*)\)|\[(\w[\w ]*)\]|\{(\w[\w ]*)\}")
 _LATEX_TEXT = re.compile(r"^\s*\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s*\{(.*)\}\s*$", re.DOTALL)
 
 
@@ -29,12 +31,24 @@ def stated_text(text: str, whole: bool = False) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Text as compared: NFKC, white space and case folded, surrounding punctuation, quotes and markdown gone.
+    """Text as compared: NFC, white space and case folded, without what only dresses an answer.
 
-    Text that is nothing but punctuation is kept.
+    That is quotes and markdown emphasis around it, a pair of brackets around words, and a final `.`, `,` or
+    `;`. Text that is nothing else is kept.
     """
-    folded = normal_text(text).casefold()
-    return folded.strip(_SURROUNDING) or folded
+    folded = bare = normal_text(text).casefold()
+    while (less := _peeled(bare)) != bare:
+        bare = less
+    return bare or folded
+
+
+def _peeled(text: str) -> str:
+    """One layer less of dress; a `**` may be alone, its other half stands before the words "answer is"."""
+    text = text.rstrip(" .,;").removeprefix("**").removesuffix("**").removeprefix("__").removesuffix("__").strip()
+    if len(text) > 2 and _PAIRS.get(text[0]) == text[-1]:
+        return text[1:-1].strip()
+    bracketed = _BRACKETED.fullmatch(text)
+    return bracketed[bracketed.lastindex or 0].strip() if bracketed else text
 
 
 class ExactJudge:
@@ -51,7 +65,7 @@ class ExactJudge:
         gold = fold(problem.gold) if problem.gold is not None else ""
         if not gold or len(gold) > ANSWER_CAP:
             return unjudged("gold is longer than an answer may be" if gold else "no gold answer", answer)
-        return no_answer() if answer is None else verdict(answer == gold, answer)
+        return no_answer() if answer is None else compared(answer == gold, answer)
 
     def same(self, a: str, b: str) -> bool:
         """String equality of folded texts."""

@@ -1,16 +1,16 @@
 """Judges a file of responses from anywhere: JSON lines in, JSON lines with judgements out."""
 
 import json
-import os
-import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from selftrain.errors import DataError
+from selftrain.files import atomic_path
 from selftrain.judges.pool import JudgePool
 from selftrain.records import Problem
+from selftrain.tasks.tables import number_text
 
 _LONGEST_LINE = 10_000_000
 
@@ -18,10 +18,10 @@ _LONGEST_LINE = 10_000_000
 def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[str, int]:
     """Judge every row of a JSON-lines file and write the rows with `answer`, `judgement` and `reason` added.
 
-    A row has `response` (text) and `gold` (text, number or null), maybe `question` (text); the rest passes
-    through. `out` appears whole or not at all and may be `source`. Returns the counts of `right`, `wrong` and
-    `unjudged`. Raises DataError, naming the line, for a row that cannot be used; ConfigError for an unknown
-    judge.
+    A row has `response` (text) and `gold` (text, number or null), maybe `question` (text) and `reference` (an
+    object of further facts for the judge); the rest passes through. `out` appears whole or not at all and may
+    be `source`. Returns the counts of `right`, `wrong` and `unjudged`. Raises DataError, naming the line, for
+    a row that cannot be used; ConfigError for an unknown judge.
     """
     if not source.is_file():
         raise DataError(f"there is no file {source}: name a file of JSON lines with 'response' and 'gold'")
@@ -29,32 +29,25 @@ def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[st
     waiting: deque[dict[str, Any]] = deque()
 
     def items() -> Iterator[tuple[str, Problem, str]]:
-        for row in _rows(source):
+        for row, problem in _rows(source):
             waiting.append(row)
-            gold = None if row["gold"] is None else str(row["gold"])
-            yield "", Problem.make(row.get("question") or "", gold=gold), row["response"]
+            yield "", problem, row["response"]
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        # A lone surrogate, which UTF-8 cannot hold, is written as the JSON escape it came from.
-        with (
-            os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file,
-            JudgePool(judge, workers) as pool,
-        ):
-            for _, found in pool.judge(items()):
-                counts[found.judgement] += 1
-                row = waiting.popleft()
-                row |= {"answer": found.answer, "judgement": found.judgement, "reason": found.reason}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        os.replace(name, out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    # A lone surrogate, which UTF-8 cannot hold, is written as the JSON escape it came from.
+    with (
+        atomic_path(out, replace=True) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        JudgePool(judge, workers) as pool,
+    ):
+        for _, found in pool.judge(items()):
+            counts[found.judgement] += 1
+            row = waiting.popleft()
+            row |= {"answer": found.answer, "judgement": found.judgement, "reason": found.reason}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return dict(counts)
 
 
-def _rows(source: Path) -> Iterator[dict[str, Any]]:
+def _rows(source: Path) -> Iterator[tuple[dict[str, Any], Problem]]:
     with source.open("rb") as file:
         number = 0
         while line := file.readline(_LONGEST_LINE + 1):
@@ -62,7 +55,8 @@ def _rows(source: Path) -> Iterator[dict[str, Any]]:
             if len(line) > _LONGEST_LINE:
                 raise DataError(f"{source} line {number} is longer than {_LONGEST_LINE:,} bytes: split it")
             if line.strip():
-                yield _row(line, f"{source} line {number}")
+                row = _row(line, f"{source} line {number}")
+                yield row, _problem(row, f"{source} line {number}")
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:
@@ -80,4 +74,13 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
             raise DataError(f"{where} has a '{field}' of type {type(row[field]).__name__}: make it a text")
     if not isinstance(row.get("question", ""), str):
         raise DataError(f"{where} has a 'question' of type {type(row['question']).__name__}: make it a text")
+    if not isinstance(row.get("reference"), dict | None):
+        raise DataError(f"{where} has a 'reference' of type {type(row['reference']).__name__}: make it an object")
     return row
+
+
+def _problem(row: dict[str, Any], where: str) -> Problem:
+    gold = row["gold"]
+    if isinstance(gold, int | float):
+        gold = number_text(gold, f"{where}, gold")
+    return Problem.make(row.get("question", ""), gold=gold, reference=row.get("reference"))

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from selftrain.errors import MissingExtraError
-from selftrain.judges.base import no_answer, unjudged, verdict
+from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.number import find_number, read_number
 from selftrain.judges.stated import ANSWER_CAP, final_text, last_line, statements
 from selftrain.records import Judgement, Problem
@@ -142,7 +142,7 @@ class MathJudge:
         if gold is None or not readable(gold) or not (_is_number(gold) or self._read(gold)):
             reason = "no gold answer" if problem.gold is None else "gold is not a readable expression"
             return unjudged(reason, answer)
-        return no_answer() if answer is None else verdict(self.same(gold, answer), answer)
+        return no_answer() if answer is None else compared(self.same(gold, answer), answer)
 
     def same(self, a: str, b: str) -> bool:
         """Whether two canonical expressions are equal, as text or by math-verify in either order."""

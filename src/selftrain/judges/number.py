@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from selftrain.judges.base import no_answer, unjudged, verdict
+from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.stated import final_text, statements
 from selftrain.records import Judgement, Problem
 
@@ -191,7 +191,7 @@ class NumberJudge:
         gold = find_number(problem.gold) if problem.gold is not None else None
         if gold is None:
             return unjudged("no gold answer" if problem.gold is None else "gold is not a number", answer)
-        return no_answer() if found is None else verdict(found.value == gold.value, found.canonical)
+        return no_answer() if found is None else compared(found.value == gold.value, found.canonical)
 
     def same(self, a: str, b: str) -> bool:
         """String equality of numbers in lowest terms."""

@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pebble import ProcessExpired, ProcessPool
 
 from selftrain.judges.base import Judge, load_judge, unjudged
 from selftrain.judges.mainless import MainlessContext
-from selftrain.records import Judgement, Problem
+from selftrain.records import Judgement, Mark, Problem
 
 _BATCH = 64
 _MEMORY = 4 << 30
@@ -171,12 +171,22 @@ def _judge_batch(items: list[Item]) -> list[Judgement]:
 
 def _judge_one(problem: Problem, response: str) -> Judgement:
     try:
-        found: object = _judge.judge(problem, response)  # a user's judge may return anything
+        return _checked(_judge.judge(problem, response))
     except Exception as error:
         return unjudged(f"judge raised {type(error).__name__}: {' '.join(str(error).split())}"[:300])
-    if isinstance(found, Judgement):
-        return found
-    return unjudged(f"the judge returned {type(found).__name__}, not a Judgement")
+
+
+def _checked(found: object) -> Judgement:
+    """What a user's judge returned, if it is a judgement that can be stored."""
+    if not isinstance(found, Judgement):
+        return unjudged(f"the judge returned {type(found).__name__}, not a Judgement")
+    fields: dict[str, object] = {name: getattr(found, name) for name in ("judgement", "answer", "reason")}
+    if fields["judgement"] not in get_args(Mark):
+        return unjudged(f"the judge's judgement is {fields['judgement']!r}, not {', '.join(get_args(Mark))}"[:300])
+    for name, kinds in {"answer": (str, type(None)), "reason": (str,)}.items():
+        if not isinstance(fields[name], kinds):
+            return unjudged(f"the judge's {name} is {type(fields[name]).__name__}, not text")
+    return found
 
 
 def _cluster(answers: list[str | None]) -> tuple[int, ...]:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from selftrain.files import atomic_path
 from selftrain.gguf import read_metadata, write_gguf
-from selftrain.models.folders import GGUF_METADATA, atomic_path
+from selftrain.models.folders import GGUF_METADATA
 from selftrain.models.load import read_module, read_tokenizer, reading, require_transformers
 from selftrain.models.save import write_files
 

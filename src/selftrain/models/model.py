@@ -1,15 +1,16 @@
 """A model as the rest of the program knows it: folders on disk and a digest of their content."""
 
 import json
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selftrain.digest import digest, files_digest
-from selftrain.errors import ConfigError
-from selftrain.models.folders import DIGEST, WEIGHTS, content_files
+from selftrain.errors import ConfigError, WorkspaceError
+from selftrain.files import atomic_path
+from selftrain.models.cache import default_cache
+from selftrain.models.folders import WEIGHTS, content_files
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -42,19 +43,22 @@ def open_model(folder: Path, *, name: str | None = None, adapter: Path | None = 
 
 
 def folder_digest(folder: Path) -> str:
-    """Digest of a folder's content files, read from its stamp while their sizes and times are unchanged."""
+    """Digest of a folder's content files, kept in the cache while their sizes and times are unchanged."""
     files = content_files(folder)
     stamp = _stamp(files)
-    known = _read_stamp(folder / DIGEST)
+    place = default_cache() / "digests" / f"{digest(str(folder.resolve()))}.json"
+    known = _read_stamp(place)
     if known is not None and known.get("files") == stamp and isinstance(known.get("digest"), str):
         return str(known["digest"])
     value = files_digest(files)
-    _write_stamp(folder / DIGEST, {"digest": value, "files": stamp})
+    _write_stamp(place, {"digest": value, "files": stamp})
     return value
 
 
 def _stamp(files: list[Path]) -> dict[str, list[int]]:
-    return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    # The time of change, too: an unpacked archive may give other content in the same place the same size and mtime.
+    stats = {path.name: path.stat() for path in files}
+    return {name: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in stats.items()}
 
 
 def _read_stamp(path: Path) -> dict[str, Any] | None:
@@ -66,11 +70,9 @@ def _read_stamp(path: Path) -> dict[str, Any] | None:
 
 
 def _write_stamp(path: Path, value: dict[str, Any]) -> None:
-    """Replace the stamp as a whole, never in place: it may be hard linked, and others may be reading it."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with suppress(OSError):  # a read-only folder: the digest is computed again next time
+    # In a read-only cache the digest is computed again next time.
+    with suppress(OSError, WorkspaceError), atomic_path(path, replace=True) as temporary:
         temporary.write_text(json.dumps(value))
-        temporary.replace(path)
 
 
 def _adapter_digest(adapter: Path) -> str:

@@ -1,12 +1,12 @@
 """From what a user calls a model to a model on disk."""
 
 import importlib.util
-import os
 import re
 from pathlib import Path
 
 from selftrain.digest import files_digest
 from selftrain.errors import ConfigError, MissingExtraError, WorkspaceError
+from selftrain.models.cache import default_cache
 from selftrain.models.folders import CONTENT
 from selftrain.models.materialise import materialise
 from selftrain.models.model import Model, open_model
@@ -39,13 +39,6 @@ def resolve_model(name: str, cache: Path | None = None) -> Model:
             f"model {name!r} is not known: use {DEFAULT_MODEL}, a .gguf file, a model folder, or owner/name on the hub"
         )
     return _from_hub(name)
-
-
-def default_cache() -> Path:
-    """Where materialised models are kept."""
-    if own := os.environ.get("SELFTRAIN_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selftrain"
 
 
 def _embedded_gguf() -> Path:

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selftrain.models.folders import GGUF_METADATA, atomic_path, link_file
+from selftrain.disk import disk_errors
+from selftrain.files import atomic_path
+from selftrain.models.folders import GGUF_METADATA, link_file
 from selftrain.models.load import load_model, load_tokenizer, quiet
 from selftrain.models.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS, Model, folder_digest, open_model
 
@@ -13,7 +15,7 @@ def save_model(module: Any, tokenizer: Any, folder: Path, parent: Model | None =
     """Write a module and its tokenizer as a model folder; returns the folder's digest.
 
     A model trained from `parent` inherits what its later export needs. Raises ValueError for a module that is
-    not float32 or still wears an adapter, WorkspaceError where `folder` exists already.
+    not float32 or still wears an adapter, WorkspaceError where `folder` exists already or cannot be written.
     """
     with atomic_path(folder) as temporary:
         write_files(module, tokenizer, temporary)
@@ -25,10 +27,10 @@ def save_model(module: Any, tokenizer: Any, folder: Path, parent: Model | None =
 def save_adapter(peft_module: Any, folder: Path) -> None:
     """Write the adapter of a peft module: `adapter_config.json` and `adapter_model.safetensors`.
 
-    Raises WorkspaceError where `folder` exists already.
+    Raises WorkspaceError where `folder` exists already or cannot be written.
     """
     with atomic_path(folder) as temporary:
-        with quiet():
+        with quiet(), disk_errors(f"an adapter in {folder.parent}"):
             peft_module.save_pretrained(temporary)
         for path in temporary.iterdir():
             if path.name not in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
@@ -43,7 +45,7 @@ def merge(model: Model, folder: Path) -> Model:
 
 
 def write_files(module: Any, tokenizer: Any, folder: Path) -> None:
-    """Write the content files of a model into a new folder."""
+    """Write the content files of a model into a new folder; raises WorkspaceError where the disk is full."""
     import torch
 
     if hasattr(module, "peft_config"):
@@ -51,7 +53,7 @@ def write_files(module: Any, tokenizer: Any, folder: Path) -> None:
     odd = {str(p.dtype) for p in module.parameters() if p.dtype != torch.float32}
     if odd:
         raise ValueError(f"module holds {', '.join(sorted(odd))} weights: float32 master weights are wanted")
-    with quiet():
+    with quiet(), disk_errors(f"a model in {folder.parent}"):
         module.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     settings = folder / "tokenizer_config.json"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selftrain.judges import JudgePool
+from selftrain.progress import printable
 from selftrain.records import Judgement, Problem
 from selftrain.tasks.task import Task, count, quoted
 
@@ -22,8 +23,8 @@ class FailedGold:
     def line(self) -> str:
         """One line that says which problem, its gold and what the judge said."""
         gold = " ".join((self.problem.gold or "").split())[:40]
-        verdict = f"{self.judgement.judgement} ({self.judgement.reason})"
-        return f"{self.part}: {quoted(self.problem)} with gold {gold!r} is {verdict}"
+        mark = f"{self.judgement.judgement} ({self.judgement.reason})"
+        return printable(f"{self.part}: {quoted(self.problem)} with gold {gold!r} is {mark}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,10 @@ class CheckReport:
         return not self.failed
 
     def lines(self) -> list[str]:
-        """The report as text: counts, notes, then the first gold answers that fail."""
+        """The report as text for a terminal: counts, notes, then the first gold answers that fail."""
+        return [printable(line) for line in self._lines()]
+
+    def _lines(self) -> list[str]:
         total = sum(sum(families.values()) for families in self.counts.values())
         lines = [f"{self.name}: {count(total, 'problem')}, judged by {self.judge}"]
         lines += [f"  {part}: {_families(families)}" for part, families in self.counts.items()]

@@ -6,11 +6,10 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from selftrain.digest import seed_from
 from selftrain.errors import DataError
 from selftrain.records import Problem
-from selftrain.tasks.tables import read_rows
-from selftrain.tasks.task import REQUIRED, SPLITS, Suite, Task, make_task, unique
+from selftrain.tasks.tables import number_text, read_rows
+from selftrain.tasks.task import REQUIRED, SPLITS, Suite, Task, make_task, shuffled, unique
 from selftrain.validation import Options, parse
 
 ROLES = ("system", "user", "assistant")
@@ -22,7 +21,7 @@ class Columns(Options):
     question: str = "question"
     """Text, or in JSONL and Parquet a list of chat messages (`role`, `content`), the last by the user."""
     answer: str = "answer"
-    """The gold answer."""
+    """The gold answer, a text or a number."""
     level: str = "level"
     """A label of difficulty."""
 
@@ -84,18 +83,18 @@ def files_task(options: Mapping[str, Any], seed: int) -> Task:
     chosen = parse(FilesOptions, options, "task.options")
     notes: list[str] = []
     if chosen.path is not None:
-        splits = _cut(_shuffled(chosen.path, chosen.columns, seed, notes), chosen.ratios)
+        splits = _cut(_in_order(chosen.path, chosen.columns, seed, notes), chosen.ratios)
     else:
         files = chosen.split_files()
         splits = {split: list(read_problems(file, chosen.columns)) for split, file in files.items()}
-    suites = {name: _halves(_shuffled(file, chosen.columns, seed, notes)) for name, file in chosen.suites.items()}
+    suites = {name: _halves(_in_order(file, chosen.columns, seed, notes)) for name, file in chosen.suites.items()}
     return make_task("files", splits=splits, suites=suites, judge=chosen.judge, notes=notes)
 
 
-def _shuffled(path: Path, columns: Columns, seed: int, notes: list[str]) -> list[Problem]:
+def _in_order(path: Path, columns: Columns, seed: int, notes: list[str]) -> list[Problem]:
     problems, more = unique(list(read_problems(path, columns)), str(path))
     notes += more
-    return sorted(problems, key=lambda problem: seed_from([seed, problem.id]))
+    return shuffled(problems, seed)
 
 
 def _cut(problems: list[Problem], ratios: Mapping[str, float]) -> dict[str, list[Problem]]:
@@ -123,7 +122,7 @@ def read_problems(path: Path, columns: Columns | None = None) -> Iterable[Proble
         if question is None:
             raise DataError(_without_question(place, row, columns.question))
         turns = _turns(question, place)
-        answer = _text(row.get(columns.answer), f"{place}, column {columns.answer}")
+        answer = _gold(row.get(columns.answer), f"{place}, column {columns.answer}")
         level = _text(row.get(columns.level), f"{place}, column {columns.level}")
         yield Problem.make(turns, gold=answer, level=level)
 
@@ -153,6 +152,12 @@ def _turn(message: object, place: str) -> dict[str, str]:
     if role not in ROLES or content is None:
         raise DataError(f"{place}: a message needs a text and a role among {', '.join(ROLES)}")
     return {"role": str(role), "content": content}
+
+
+def _gold(value: object, place: str) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value, place)
+    return _text(value, place)
 
 
 def _text(value: object, place: str) -> str | None:

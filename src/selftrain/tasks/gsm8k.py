@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from selftrain.digest import seed_from
 from selftrain.errors import ConfigError, DataError, MissingExtraError
 from selftrain.records import Problem
 from selftrain.tasks.tables import read_rows
-from selftrain.tasks.task import Task, make_task, unique
+from selftrain.tasks.task import Task, make_task, shuffled, unique
 from selftrain.validation import Options, parse
 
 FINAL = re.compile(r"####\s*\$?(-?[\d,]*\.?\d+)\s*$")
@@ -44,7 +43,7 @@ def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
     train, train_notes = unique(_problems(chosen.path, "train"), "the original training set")
     test, test_notes = unique(_problems(chosen.path, "test"), "the original test set")
     tested = {problem.id for problem in test}
-    free = _shuffled([problem for problem in train if problem.id not in tested], seed)
+    free = shuffled([problem for problem in train if problem.id not in tested], seed)
     notes = train_notes + test_notes
     if len(free) < len(train):
         notes.append(f"dropped {len(train) - len(free)} training questions that are in the test set")
@@ -54,16 +53,12 @@ def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
         splits={
             "train": _first(free[held:], chosen.train, "train", "after select and shots"),
             "select": _first(free, chosen.select, "select", "in the training set"),
-            "test": _first(_shuffled(test, seed), chosen.test, "test", "in the test set"),
+            "test": _first(shuffled(test, seed), chosen.test, "test", "in the test set"),
             "shots": _first(free[chosen.select :], chosen.shots, "shots", "after select"),
         },
         judge="number",
         notes=notes,
     )
-
-
-def _shuffled(problems: Iterable[Problem], seed: int) -> list[Problem]:
-    return sorted(problems, key=lambda problem: seed_from([seed, problem.id]))
 
 
 def _first(problems: list[Problem], size: int | None, split: str, where: str) -> list[Problem]:

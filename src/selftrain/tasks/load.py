@@ -1,10 +1,11 @@
 """From a task's name and options to its problems."""
 
+from traceback import extract_tb
 from typing import Any
 
 from pydantic import Field
 
-from selftrain.errors import ConfigError
+from selftrain.errors import ConfigError, SelftrainError
 from selftrain.imports import is_import_path, load_object
 from selftrain.tasks.files import files_task
 from selftrain.tasks.gsm8k import gsm8k_task
@@ -46,7 +47,20 @@ def _own_task(spec: str, options: dict[str, Any], seed: int) -> Task:
     function = load_object(spec)
     if not callable(function):
         raise ConfigError(f"{spec} is no function: a task is a function (options, seed) that returns a Task")
-    task = function(options, seed)
+    try:
+        task = function(options, seed)
+    except SelftrainError:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")[:300]
+        raise ConfigError(f"{spec} raised {said}{_place(error)}") from error
     if not isinstance(task, Task):
         raise ConfigError(f"{spec} returned {type(task).__name__}: it must return a Task made by make_task")
     return task
+
+
+def _place(error: Exception) -> str:
+    """Where the user's own file raised an error; nothing when calling its function did."""
+    frames = extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" ({own[-1].filename} line {own[-1].lineno})" if own else ""

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from selftrain.digest import seed_from
 from selftrain.errors import ConfigError
+from selftrain.families import answer_kind
 from selftrain.records import Problem
 from selftrain.tasks.streams import Entry, Stream, check_family, exhausted
-from selftrain.tasks.task import Suite, Task, make_task
+from selftrain.tasks.task import Suite, Task, make_task, shuffled
 from selftrain.validation import Options, parse
 
 LEVEL_WIDTH = 10
@@ -121,7 +122,7 @@ def _task(name: str, options: ReasoningGymOptions, drawn: Drawn, seed: int) -> T
     for (part, family), entries in drawn.items():
         parts[part] += [_problem(family, entry) for entry in entries]
     # Ordered by hash, families are interleaved and a larger part keeps the order of a smaller one.
-    ordered = {part: sorted(problems, key=lambda p: seed_from([seed, p.id])) for part, problems in parts.items()}
+    ordered = {part: shuffled(problems, seed) for part, problems in parts.items()}
     suites = {
         suite: Suite(
             select=tuple(ordered[_part("select", suite)]),
@@ -134,8 +135,6 @@ def _task(name: str, options: ReasoningGymOptions, drawn: Drawn, seed: int) -> T
 
 
 def _problem(family: str, entry: Entry) -> Problem:
-    from selftrain.judges.reasoning_gym import answer_kind
-
     return Problem.make(
         entry["question"],
         gold=entry["answer"],

@@ -8,6 +8,7 @@ from typing import Any
 
 from selftrain.digest import seed_from
 from selftrain.errors import ConfigError, DataError, MissingExtraError
+from selftrain.families import refusal
 from selftrain.tasks.commutative import question_keys
 
 Entry = dict[str, Any]
@@ -57,8 +58,6 @@ class Stream:
 
 def check_family(family: str, options: Mapping[str, Any]) -> None:
     """Raise ConfigError unless `family` exists, is safe to judge, and knows every option."""
-    from selftrain.judges.reasoning_gym import refusal
-
     reason = refusal(family)
     if reason is not None:
         raise ConfigError(reason)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,6 +11,8 @@ from selftrain.errors import DataError
 
 MAX_ROW = 1_000_000
 """Largest row, in bytes of a line or characters of a row's text."""
+_EXACT = 2**53
+"""Below this, a float without a fraction is one whole number and no other."""
 
 Row = Mapping[str, Any]
 Placed = Iterator[tuple[str, Row]]
@@ -28,6 +31,13 @@ def read_rows(path: Path) -> Placed:
     if not path.is_file():
         raise DataError(f"there is no file {path}: give its path from the current folder or in full")
     return _some(reader(path), path)
+
+
+def number_text(value: float, place: str) -> str:
+    """A number as the shortest text that means it, such as 18 for 18.0. Raises DataError for nan and infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{place} holds {value}: wanted a finite number")
+    return str(int(value)) if abs(value) < _EXACT and value == int(value) else str(value)
 
 
 def _some(rows: Placed, path: Path) -> Placed:

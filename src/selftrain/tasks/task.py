@@ -1,9 +1,9 @@
 """A task: problems cut into splits and suites that share no question, and the judge that marks them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selftrain.digest import digest
+from selftrain.digest import digest, seed_from
 from selftrain.errors import DataError
 from selftrain.records import Problem
 
@@ -95,6 +95,11 @@ def unique(problems: Sequence[Problem], where: str) -> tuple[tuple[Problem, ...]
     other = sum(first[problem.id].gold != problem.gold for problem in problems)
     note = f"dropped {count(dropped, 'duplicate question')} from {where}"
     return tuple(first.values()), [f"{note}, {other} of them with another answer" if other else note]
+
+
+def shuffled(problems: Iterable[Problem], seed: int) -> list[Problem]:
+    """The problems in an order fixed by seed and questions, whatever order they come in."""
+    return sorted(problems, key=lambda problem: seed_from([seed, problem.id]))
 
 
 def count(number: int, noun: str) -> str:

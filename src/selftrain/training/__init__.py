@@ -8,6 +8,7 @@ from selftrain.errors import MissingExtraError
 from selftrain.training.config import LoraConfig, TrainingConfig
 
 if TYPE_CHECKING:
+    from selftrain.training.arguments import check_training
     from selftrain.training.losses import (
         weighted_preference_loss,
         weighted_sequence_loss,
@@ -21,6 +22,7 @@ __all__ = [
     "TrainingConfig",
     "WeightedCollator",
     "WeightedSFTTrainer",
+    "check_training",
     "train_sft",
     "weighted_preference_loss",
     "weighted_sequence_loss",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "WeightedCollator": "sft",
     "WeightedSFTTrainer": "sft",
+    "check_training": "arguments",
     "train_sft": "train",
     "weighted_preference_loss": "losses",
     "weighted_sequence_loss": "losses",

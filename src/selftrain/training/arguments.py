@@ -1,6 +1,7 @@
 """A TrainingConfig in the words of TRL and PEFT."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import peft
@@ -44,7 +45,13 @@ def sft_arguments(config: TrainingConfig, seed: int, folder: Path) -> SFTConfig:
     try:
         return SFTConfig(**{**settings, **config.trl})
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"training setting 'trl': {' '.join(str(error).split())}") from None
+        raise ConfigError(f"training.trl: {' '.join(str(error).split())}") from None
+
+
+def check_training(config: TrainingConfig) -> None:
+    """Raise the ConfigError that training with this configuration would begin with, before any work is done."""
+    with TemporaryDirectory() as folder:
+        sft_arguments(config, 0, Path(folder))
 
 
 def lora_adapter(config: TrainingConfig) -> peft.LoraConfig:

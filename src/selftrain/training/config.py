@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core.core_schema import ValidatorFunctionWrapHandler
+from pydantic import Field, field_validator, model_validator
 
-from selftrain.errors import ConfigError
+from selftrain.validation import Options
 
 _ROW_ORDER = "rows follow one seeded order, so that a resumed training equals an uninterrupted one"
 _WEIGHTS = "it would drop or blur the weights of rows"
@@ -66,22 +65,7 @@ REFUSED: Mapping[str, str] = {
 """Keys of TRL's SFTConfig that would break a promise of the training, and why."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _one_line(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            known = f"; known are {', '.join(cls.model_fields)}" if first["type"] == "extra_forbidden" else ""
-            raise ConfigError(f"training setting {name!r}: {first['msg']}, found {first['input']!r}{known}") from None
-
-
-class LoraConfig(_Settings):
+class LoraConfig(Options):
     """The low-rank adapter of `method: lora`."""
 
     r: Annotated[int, Field(ge=1)] = 16
@@ -94,8 +78,8 @@ class LoraConfig(_Settings):
     """Names of the adapted layers; `all-linear` means every linear layer but the output head."""
 
 
-class TrainingConfig(_Settings):
-    """How a model is trained on weighted rows; errors are one-line ConfigErrors."""
+class TrainingConfig(Options):
+    """How a model is trained on weighted rows."""
 
     method: Literal["lora", "full"] = "lora"
     """Train a fresh low-rank adapter, or every weight."""
@@ -133,14 +117,18 @@ class TrainingConfig(_Settings):
     @model_validator(mode="after")
     def _consistent(self) -> "TrainingConfig":
         if self.batch_size % self.rows_at_once:
-            raise ConfigError(
-                f"training setting 'micro_batch_size': {self.rows_at_once} does not divide batch_size "
-                f"{self.batch_size}, choose a divisor"
+            raise ValueError(
+                f"micro_batch_size {self.rows_at_once} does not divide batch_size {self.batch_size}, choose a divisor"
             )
-        for key in self.trl:
-            if key in REFUSED:
-                raise ConfigError(f"training setting 'trl': {key} cannot be set, {REFUSED[key]}; remove it")
         return self
+
+    @field_validator("trl")
+    @classmethod
+    def _harmless(cls, trl: dict[str, Any]) -> dict[str, Any]:
+        for key in trl:
+            if key in REFUSED:
+                raise ValueError(f"{key} cannot be set, {REFUSED[key]}; remove it")
+        return trl
 
     @property
     def rows_at_once(self) -> int:

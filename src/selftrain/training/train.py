@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from transformers.utils import logging
 
 from selftrain.digest import digest
+from selftrain.disk import disk_errors
 from selftrain.errors import ConfigError
 from selftrain.training.arguments import lora_adapter, sft_arguments
 from selftrain.training.checkpoints import Checkpoints
@@ -23,7 +24,7 @@ from selftrain.training.sft import IGNORED, WeightedSFTTrainer
 Sink = Callable[[dict[str, float]], None]
 
 
-class Row(Protocol):
+class TrainingRow(Protocol):
     """A tokenized row: prompt and completion ids, where the completion starts, and the weight of the row."""
 
     @property
@@ -37,7 +38,7 @@ class Row(Protocol):
 def train_sft(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     config: TrainingConfig,
     *,
     seed: int,
@@ -52,7 +53,7 @@ def train_sft(
     receives after each optimizer step `step`, `total_steps`, `loss` (nats), `grad_norm`, `learning_rate`,
     `weighted_share` and `seconds` (no `grad_norm` without clipping). Seeds the global random generators.
     Raises ValueError for rows or a model that do not fit, ConfigError for settings TRL refuses or a training
-    that diverges, WorkspaceError if `folder` belongs to another training.
+    that diverges, WorkspaceError if `folder` belongs to another training or the disk is full.
     """
     _check(model, rows, config)
     checkpoints = Checkpoints(folder, _key(rows, config, seed))
@@ -74,11 +75,12 @@ def train_sft(
         if config.method == "lora":
             # With a name, PEFT asks the hub about the base model at every checkpoint.
             adapted.peft_config["default"].base_model_name_or_path = ""
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        with disk_errors(f"a checkpoint in {folder}"):
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     return _released(adapted, config)
 
 
-def _check(model: PreTrainedModel, rows: Sequence[Row], config: TrainingConfig) -> None:
+def _check(model: PreTrainedModel, rows: Sequence[TrainingRow], config: TrainingConfig) -> None:
     if not rows:
         raise ValueError("rows is empty: nothing to train on")
     for index, row in enumerate(rows):
@@ -93,7 +95,7 @@ def _check(model: PreTrainedModel, rows: Sequence[Row], config: TrainingConfig) 
         raise ValueError(f"model has weights in {found.pop()}: load it in float32, the master weights are trained")
 
 
-def _key(rows: Sequence[Row], config: TrainingConfig, seed: int) -> str:
+def _key(rows: Sequence[TrainingRow], config: TrainingConfig, seed: int) -> str:
     return digest(
         [
             config.model_dump(),
@@ -103,7 +105,7 @@ def _key(rows: Sequence[Row], config: TrainingConfig, seed: int) -> str:
     )
 
 
-def _dataset(rows: Sequence[Row]) -> datasets.Dataset:
+def _dataset(rows: Sequence[TrainingRow]) -> datasets.Dataset:
     return datasets.Dataset.from_dict(
         {
             "input_ids": [row.input_ids for row in rows],
