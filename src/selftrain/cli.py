@@ -19,8 +19,6 @@ app = typer.Typer(
 
 _INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_WORDS = (*(f"(os error {number})" for number in _FULL), "] . unexpected pos ")
-"""How safetensors and tokenizers, and torch, say the same when they write a model."""
 
 
 @app.command()
@@ -135,8 +133,7 @@ def main() -> None:
 
 def _line(error: Exception) -> str:
     """What to tell of an error that comes from outside; any other is raised again."""
-    full = isinstance(error, OSError) and error.errno in _FULL
-    if full or any(words in str(error) for words in _FULL_WORDS):
+    if isinstance(error, OSError) and error.errno in _FULL:
         return "the disk is full: free some space and repeat the command, it goes on from here"
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
@@ -146,5 +143,7 @@ def _line(error: Exception) -> str:
 
 
 def _fail(line: str, code: int = 2) -> int:
-    print(f"selftrain: {' '.join(line.split())}", file=sys.stderr)
+    from selftrain.progress import printable
+
+    print(f"selftrain: {printable(' '.join(line.split()))}", file=sys.stderr)
     return code

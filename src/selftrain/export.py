@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import yaml
+
 from selftrain.errors import ConfigError
 from selftrain.files import atomic_path
 from selftrain.gguf import Metadata, check_architecture, gguf_tensors, read_metadata, write_gguf
@@ -13,6 +15,7 @@ from selftrain.models import Model, load_model, load_tokenizer, open_model
 from selftrain.models.folders import GGUF_METADATA
 from selftrain.models.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from selftrain.models.save import write_files
+from selftrain.progress import say
 
 Kind = Literal["hf", "adapter", "gguf"]
 
@@ -75,10 +78,19 @@ def export_run(run: Path, kind: Kind, out: Path | None) -> Path:
     target = out or run.parent / f"{run.name}-{kind}{'.gguf' if kind == 'gguf' else ''}"
     model, adapter = _finished(run)
     if kind == "adapter" and adapter is not None:
+        say(f"the adapter goes on top of {_parent(run)}")
         shutil.copytree(adapter, target)
     else:
         export_model(model, kind, target)
     return target
+
+
+def _parent(run: Path) -> str:
+    """What the adapter of a run's last promoted round was trained on."""
+    promoted = json.loads((run / "result.json").read_text())["promoted"]
+    if len(promoted) > 1:
+        return str(run / "rounds" / f"{promoted[-2]:02d}" / "model")
+    return f"the base, {yaml.safe_load((run / 'run.yaml').read_text())['config']['model']}"
 
 
 def _finished(run: Path) -> tuple[Model, Path | None]:

@@ -143,10 +143,10 @@ def _put(target: Path, make: Callable[[Path], object], *, replace: bool = False)
     """Makes a folder whole; one that is there stays, unless it is to be replaced."""
     if target.exists() and not replace:
         return
-    fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    fresh = target.with_name(f".{target.name}.tmp-{uuid.uuid4().hex}")
     make(fresh)
     if target.exists():
-        old = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        old = target.with_name(f".{target.name}.tmp-{uuid.uuid4().hex}")
         target.rename(old)
         fresh.rename(target)
         shutil.rmtree(old)

@@ -19,6 +19,7 @@ from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
 from selftrain.store import Workspace, write_json
 from selftrain.tasks import Task, load_task
+from selftrain.training import check_training
 from selftrain.training_set import TrainingSet
 from selftrain.validation import Options
 from selftrain.verbs import Verbs
@@ -159,6 +160,8 @@ def open_session(config: RunConfig) -> Iterator[Session]:
             renderer = verbs.renderer(base, prompt)
             for problem in {problem.family: problem for problem in task.splits["train"]}.values():
                 renderer.prompt(problem)
+        if not folder.begun:
+            check_training(config.training)
         # Once everything the configuration names is known to exist: a correction must not look like a change.
         folder.begin(config, _digests(config, task, base))
         with verbs:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from selftrain.audit import table, verdict_line
 from selftrain.metrics import Metrics
+from selftrain.progress import printable
 
 if TYPE_CHECKING:
     from selftrain.loop import Result
@@ -19,13 +20,13 @@ def tell(result: "Result") -> None:
     console.print()
     if not (sys.stderr.isatty() and sys.stdout.isatty()):  # else they have just been read
         for line in result.lines:
-            console.print(line, soft_wrap=True)
+            console.print(printable(line), soft_wrap=True)
         console.print()
     console.print(_stages(Metrics(result.folder / "metrics.jsonl")))
     if result.audit is not None:
         console.print(table(result.audit))
         for warning in result.audit.warnings:
-            console.print(f"warning: {warning}", soft_wrap=True)
+            console.print(printable(f"warning: {warning}"), soft_wrap=True)
         console.print(f"{verdict_line(result.audit)} (final model against the base, test)", soft_wrap=True)
     console.print(f"everything is in {result.folder}", soft_wrap=True)
 

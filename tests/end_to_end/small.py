@@ -182,6 +182,12 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def outcome(run: Path) -> tuple[list[int], str | None]:
+    """The promoted rounds and the final verdict of a finished run."""
+    result = read_json(run / "result.json")
+    return result["promoted"], result["verdict"]
+
+
 def weights(folder: Path) -> dict[str, Any]:
     """The tensors of a model folder."""
     from selftrain.models import load_model, open_model

@@ -20,7 +20,6 @@ from small import (
     inside,
     living,
     questions,
-    read_json,
     wait_for,
     wait_until_gone,
     write_lab,
@@ -54,7 +53,7 @@ def with_file(spoilt, file: Path, split: str = "train") -> Path:
 def goes_on(lab: Lab, name: str) -> None:
     """The corrected command, under the same name, finishes as if nothing had been wrong."""
     run = lab.run(name)
-    assert read_json(run / "result.json") == {"promoted": [1], "verdict": "progress"}
+    assert outcome(run) == ([1], "progress")
 
 
 def test_missing_file(spoilt, lab, tmp_path):
@@ -89,7 +88,7 @@ def test_duplicates_are_dropped_and_told(spoilt, lab, tmp_path):
     assert ended.code == 0, ended.err
     assert "note: dropped 3 duplicate questions from train" in ended.err
     assert "dropped 3 duplicate questions from train" in inside("check-task", tmp_path / "spoilt.yaml").out
-    assert read_json(lab.workspace / "twice" / "result.json")["promoted"] == [1]
+    assert outcome(lab.workspace / "twice") == ([1], "progress")
 
 
 def test_a_question_in_two_splits(spoilt, lab, tmp_path):
@@ -204,12 +203,10 @@ def test_an_override_that_is_not_one(lab):
 
 
 def test_a_prompt_longer_than_the_context(spoilt, lab, tmp_path):
-    rows = [*questions("train", 39), {"question": "why? " * 200, "answer": "letter"}]
-    said = refusal(with_file(spoilt, write_rows(tmp_path / "long.jsonl", rows)), "long")
+    rows = [*questions("select", 39), {"question": "why? " * 200, "answer": "letter"}]
+    said = refusal(with_file(spoilt, write_rows(tmp_path / "long.jsonl", rows), "select"), "long")
     assert "the model's context holds 512: use fewer shots or shorter questions" in said
-    again = refusal(lab.config, "long")
-    assert "the content of task changed" in again or "changed: task" in again
-    goes_on(lab, "short")
+    goes_on(lab, "long")
 
 
 def test_a_judge_that_raises(spoilt, lab, tmp_path):
@@ -221,7 +218,7 @@ def test_a_judge_that_raises(spoilt, lab, tmp_path):
     own.write_text(JUDGE)
     ended = inside("run", config, "name=raises")
     assert ended.code == 0, ended.err
-    assert read_json(lab.workspace / "raises" / "result.json")["promoted"] == [1]
+    assert outcome(lab.workspace / "raises") == ([1], "progress")
 
 
 @contextmanager
@@ -245,7 +242,7 @@ def test_a_file_that_cannot_grow(first, model, tmp_path, size, reached):
     own = write_lab(tmp_path, model)
     with no_file_above(size):
         said = refusal(own.config, "first")
-    assert said == "the disk is full: free some space and repeat the command, it goes on from here"
+    assert said.endswith("free some space and repeat the command, it goes on from here")
     steps = {path.name.partition("-")[0] for path in (own.workspace / ".steps").iterdir()}
     assert steps == set(reached.split(", "))
     assert same_result(own.run("first"), first)
@@ -264,7 +261,7 @@ def test_a_full_disk(first, model, tmp_path, kilobytes):
         pytest.skip("mounting a small disk needs more rights")
     try:
         said = refusal(own.config, "first")
-        assert said == "the disk is full: free some space and repeat the command, it goes on from here"
+        assert said.endswith("free some space and repeat the command, it goes on from here")
         mount("-o", "remount,size=100m")
         assert same_result(own.run("first"), first)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from small import Lab, begin, end, inside, read_json, wait_for, weights, write_lab
+from small import Lab, begin, end, inside, outcome, read_json, wait_for, weights, write_lab
 
 from selftrain.digest import digest, files_digest, seed_from
 from selftrain.models import load_tokenizer, open_model
@@ -90,7 +90,7 @@ def test_training_raises_the_share_of_right_responses(first):
     for audit in (read_json(first / "rounds/01/audit.json"), read_json(first / "audit.json")):
         assert audit["verdict"] == "progress"
         assert audit["figures"]["pass@1"]["difference"] > 0.3
-    assert read_json(first / "result.json") == {"promoted": [1], "verdict": "progress"}
+    assert outcome(first) == ([1], "progress")
 
 
 def test_training_rows_have_weight_and_provenance(first, lab):
@@ -249,7 +249,7 @@ def test_a_merged_adapter_samples_as_before_merging(chained, lab, model):
 def test_policies_on_a_candidate_that_learned_nothing(first, lab, policy, rate, promoted):
     run = lab.run(f"idle-{policy}", f"promote={policy}", f"training.learning_rate={rate}")
     assert read_json(run / "rounds/01/audit.json")["verdict"] == "inconclusive"
-    assert read_json(run / "result.json")["promoted"] == promoted
+    assert outcome(run)[0] == promoted
     assert (run / "final").exists() == bool(promoted)
 
 
@@ -257,7 +257,7 @@ def test_policies_on_a_candidate_that_learned_nothing(first, lab, policy, rate, 
 def test_policies_on_a_candidate_that_is_worse(first, lab, policy, promoted):
     run = lab.run(f"worse-{policy}", f"promote={policy}", f"recipe.name={lab.folder / 'recipe.py'}:contrary")
     assert read_json(run / "rounds/01/audit.json")["verdict"] == "regress"
-    assert read_json(run / "result.json")["promoted"] == promoted
+    assert outcome(run)[0] == promoted
 
 
 def test_a_round_after_a_refused_candidate_draws_afresh(first, lab):
@@ -277,7 +277,7 @@ def test_a_model_that_is_never_right_is_told_and_kept(first, lab):
     assert "nothing to train on; dropped 40: no right response" in ended.out
     assert "nothing was promoted: the base is kept" in ended.out
     run = lab.workspace / "never"
-    assert read_json(run / "result.json") == {"promoted": [], "verdict": None}
+    assert outcome(run) == ([], None)
     assert not (run / "final").exists()
     assert not (run / "rounds/01/model").exists()
     assert new_rows(run, "sample train") == 0  # the judge is another, the samples are shared

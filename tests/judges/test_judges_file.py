@@ -43,7 +43,7 @@ def test_a_file_may_be_judged_in_place(tmp_path: Path) -> None:
 def test_the_reference_reaches_the_judge(tmp_path: Path) -> None:
     pytest.importorskip("reasoning_gym")
     reference = {"dataset": "chain_sum", "entry": {"question": "1 + 2 =", "answer": "3", "metadata": {}}}
-    rows = [{"response": text, "gold": "3", "reference": reference} for text in ("It is 3.", "It is 4.")]
+    rows: list[object] = [{"response": text, "gold": "3", "reference": reference} for text in ("It is 3.", "It is 4.")]
     rows.append({"response": "3", "gold": "3", "reference": None})
     counts = judge_file(write(tmp_path / "in.jsonl", [*rows]), "reasoning_gym", tmp_path / "out.jsonl", workers=1)
     assert counts == {"right": 1, "wrong": 1, "unjudged": 1}
