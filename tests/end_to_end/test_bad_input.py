@@ -19,6 +19,7 @@ from small import (
     end,
     inside,
     living,
+    outcome,
     questions,
     wait_for,
     wait_until_gone,
@@ -268,17 +269,28 @@ def test_a_full_disk(first, model, tmp_path, kilobytes):
         subprocess.run(["umount", own.workspace], check=True)
 
 
-def test_ctrl_c_while_sampling(model, tmp_path):
-    own = write_lab(tmp_path, model)
-    changes = ("name=stopped", "recipe.options.samples=1", "audit.sampling.max_tokens=40")
-    process = begin("run", own.config, *changes)
-    wait_for(lambda: list(own.workspace.glob(".steps/sample-*/rows.jsonl")), process)
+def test_ctrl_c_while_the_workers_start(model, tmp_path):
+    process = begin("run", write_lab(tmp_path, model).config)
+    wait_for(lambda: len(living(parent=process.pid)) == 2, process)  # multiprocessing's own and the judge's
     os.killpg(process.pid, signal.SIGINT)
     ended = end(process)
     assert ended.code == 130
     assert ended.complaint == "interrupted; the same command goes on from here"
     wait_until_gone(lambda: living(group=process.pid))
-    (rows,) = own.workspace.glob(".steps/sample-*/rows.jsonl")
+
+
+def test_ctrl_c_while_sampling(model, tmp_path):
+    own = write_lab(tmp_path, model)
+    changes = ("name=stopped", "recipe.options.samples=1", "audit.sampling.max_tokens=40")
+    process = begin("run", own.config, *changes)
+    open_rows = own.workspace.glob
+    wait_for(lambda: any(path.stat().st_size for path in open_rows(".steps/sample-*/rows.jsonl")), process)
+    os.killpg(process.pid, signal.SIGINT)
+    ended = end(process)
+    assert ended.code == 130
+    assert ended.complaint == "interrupted; the same command goes on from here"
+    wait_until_gone(lambda: living(group=process.pid))
+    (rows,) = open_rows(".steps/sample-*/rows.jsonl")
     kept = [json.loads(line) for line in rows.read_text().splitlines()]
     assert 0 < len(kept) < 160
     own.run("stopped", *changes[1:])

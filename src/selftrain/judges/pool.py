@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, Self, get_args
 
 from pebble import ProcessExpired, ProcessPool
@@ -46,7 +47,9 @@ class JudgePool:
         self._pool: Any = ProcessPool(workers, initializer=_start, initargs=(spec,), context=MainlessContext())
 
     def __enter__(self) -> Self:
-        # Threads and processes inherit the mask, so that Ctrl-C never reaches a worker, even while it starts.
+        # Threads and processes inherit the mask, so that Ctrl-C never reaches a worker, even while it starts. The
+        # tracker of multiprocessing lifts the mask when it starts, so it comes first.
+        resource_tracker.ensure_running()
         with _interrupts_blocked():
             started = self._pool.active
         if not started:
