@@ -1,12 +1,12 @@
 """Checkpoints: the folder of a resumable training, in which only whole checkpoints count."""
 
-import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from selftrain.errors import WorkspaceError
+from selftrain.files import sync
 
 MARKER = "complete"
 KEEP = 2
@@ -42,12 +42,12 @@ class Checkpoints:
         """Declare the checkpoint of `step` whole, then delete all but the newest `KEEP`."""
         path = self.folder / f"checkpoint-{step}"
         for item in [*path.rglob("*"), path, self.folder]:
-            _flush(item)
+            sync(item)
         unnamed = path / f"{MARKER}.part"
         unnamed.write_text(self.key)
-        _flush(unnamed)
+        sync(unnamed)
         unnamed.replace(path / MARKER)
-        _flush(path)
+        sync(path)
         for old in self._paths()[:-KEEP]:
             _remove(old)
 
@@ -59,13 +59,5 @@ class Checkpoints:
 def _remove(path: Path) -> None:
     # The marker goes first: a half-deleted checkpoint must not look whole.
     (path / MARKER).unlink(missing_ok=True)
-    _flush(path)
+    sync(path)
     shutil.rmtree(path)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
