@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from small import JUDGE, ROOT, begin, environment, inside, living, wait_for, wait_until_gone, write_lab
 
 KILLS = 6
@@ -17,6 +18,7 @@ def kind(problem, response):
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_over_and_over_ends_as_one_that_was_not(model, tmp_path):
     lab = write_lab(tmp_path, model)
     script = ROOT / "benchmarks" / "kill_and_resume.py"
