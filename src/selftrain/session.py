@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from selftrain import training
 from selftrain.audit import Audit, promotes, verdict_line
 from selftrain.config import RunConfig
 from selftrain.digest import seed_from
@@ -19,7 +20,6 @@ from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
 from selftrain.store import Workspace, write_json
 from selftrain.tasks import Task, load_task
-from selftrain.training import check_training
 from selftrain.training_set import TrainingSet
 from selftrain.validation import Options
 from selftrain.verbs import Verbs
@@ -161,7 +161,7 @@ def open_session(config: RunConfig) -> Iterator[Session]:
             for problem in {problem.family: problem for problem in task.splits["train"]}.values():
                 renderer.prompt(problem)
         if not folder.begun:
-            check_training(config.training)
+            training.check_training(config.training)
         # Once everything the configuration names is known to exist: a correction must not look like a change.
         folder.begin(config, _digests(config, task, base))
         with verbs:

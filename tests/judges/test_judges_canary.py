@@ -62,11 +62,15 @@ def run(judge: str, problems: list[tuple[str, Problem]], file: Path) -> None:
 
 
 @pytest.mark.parametrize(("judge", "gold"), [("number", "41"), ("math", r"\sqrt{41}"), ("exact", "forty-one")])
-def test_hostile_answers_to_plain_judges(judge: str, gold: str, tmp_path: Path) -> None:
-    run(judge, [(judge, Problem.make("q", gold=gold))], tmp_path / "touched")
+def test_hostile_answers_to_plain_judges(
+    judge: str, gold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a path with digits in it could hit a gold answer
+    run(judge, [(judge, Problem.make("q", gold=gold))], Path("touched"))
 
 
-def test_hostile_answers_to_every_offered_family(tmp_path: Path) -> None:
+def test_hostile_answers_to_every_offered_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a path with digits in it could hit a gold answer
     reasoning_gym = pytest.importorskip("reasoning_gym")
     problems = []
     for name in offered_families():
@@ -75,4 +79,4 @@ def test_hostile_answers_to_every_offered_family(tmp_path: Path) -> None:
         entry = json.loads(json.dumps(next((e for e in data if len(e["answer"]) > 1), data[0])))
         reference = {"dataset": name, "entry": entry, "kind": answer_kind(name)}
         problems.append((name, Problem.make(entry["question"], gold=entry["answer"], reference=reference)))
-    run("reasoning_gym", problems, tmp_path / "touched")
+    run("reasoning_gym", problems, Path("touched"))
