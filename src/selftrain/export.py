@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -79,9 +80,8 @@ def export_run(run: Path, kind: Kind, out: Path | None) -> Path:
     model, adapter = _finished(run)
     if kind == "adapter" and adapter is not None:
         say(f"the adapter goes on top of {_parent(run)}")
-        shutil.copytree(adapter, target)
-    else:
-        export_model(model, kind, target)
+        model = replace(model, adapter=adapter)
+    export_model(model, kind, target)
     return target
 
 

@@ -213,15 +213,15 @@ class Verbs:
         size = engine.block or len(missing)
         for start in range(0, len(missing), size):
             block = {asked.request.id: asked for asked in missing[start : start + size]}
-            whole = []
+            rows = {}
             for completion in engine.generate([asked.request for asked in block.values()], sampling):
                 row = block[completion.id].row(completion)
                 if engine.block is None:
                     step.append([row])
-                whole.append(row)
+                rows[completion.id] = row
                 yield row
             if engine.block is not None:
-                step.append(sorted(whole, key=lambda row: list(block).index(row["id"])))
+                step.append([rows[asked] for asked in block])
 
     def _grouped(self, samples: Samples, judgements: Sequence[tuple[Judgement, ...]], inputs: dict[str, Any]) -> Groups:
         answers = [[j.answer for j in group] for group in judgements]
