@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-extra lint clean
+.PHONY: setup demo test test-extra browser lint clean
 
 setup: $(READY)
 
@@ -22,8 +22,15 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -m "not extra"
 
-test-extra: $(READY)
+test-extra: $(READY) browser
 	$(BIN)/python -m pytest -m extra
+
+# The page of a run is tested in a real browser.
+browser:
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
+	else echo "the tests of the page need Chromium on the PATH, they are skipped: apt-get install chromium"; fi
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -12,7 +12,18 @@ FLOW = ("tasks", "engines", "judges", "signals", "recipes", "training", "audit",
 """Upstream first; a package may import those before it and the shared nouns, never those after it."""
 ALLOWED = {("tasks", "judges"): {"check.py"}}
 """Files that may look downstream: a task is proved by its judge."""
-HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate", "reasoning_gym", "math_verify", "gguf"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "accelerate",
+    "reasoning_gym",
+    "math_verify",
+    "gguf",
+    "plotly",
+}
 SAY_TORCH = ("engines", "training")
 """Packages with files that import heavy libraries at their top; the package itself stays light."""
 

@@ -11,7 +11,20 @@ import pytest
 
 import selftrain
 
-HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "scipy", "reasoning_gym", "math_verify", "gguf", "pyarrow")
+HEAVY = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "scipy",
+    "reasoning_gym",
+    "math_verify",
+    "gguf",
+    "pyarrow",
+    "plotly",
+    "jinja2",
+)
 SECONDS = 0.5
 COMMAND = "import sys; sys.argv = ['selftrain', {}]; from selftrain.cli import main; main()"
 CASES = {

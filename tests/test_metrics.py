@@ -18,6 +18,7 @@ def test_a_stage_is_one_line(tmp_path, capsys):
     with metrics.stage("sample train", wanted=10) as count:
         count(rows=1, tokens=30, prompt_tokens=7)
         count(rows=5, tokens=12)
+        count(problem_tokens=8, prefill_tokens=9)
     (line,) = lines(tmp_path / "metrics.jsonl")
     assert line.pop("seconds") >= 0
     assert line == {
@@ -28,10 +29,12 @@ def test_a_stage_is_one_line(tmp_path, capsys):
         "rows": 6,
         "tokens": 42,
         "prompt_tokens": 7,
+        "problem_tokens": 8,
+        "prefill_tokens": 9,
     }
     said = capsys.readouterr().err
     assert "round 2 sample train: 6 new, 4 read back in " in said
-    assert "tokens/s" in said
+    assert said.endswith("tokens/s, 1.12 prompts read a problem\n")
 
 
 def test_a_stage_read_back_whole_is_passed_over(tmp_path, capsys):
@@ -47,6 +50,7 @@ def test_a_stage_without_tokens_says_no_speed(capsys):
     said = capsys.readouterr().err
     assert "round 0 judge: 200 new, 1,000 read back in " in said
     assert "tokens/s" not in said
+    assert "prompts read" not in said
 
 
 def fail(metrics):

@@ -37,9 +37,25 @@ def run(
     from selftrain.loop import run as run_loop
     from selftrain.story import tell
 
-    source = None if "=" in config[0] else config[0]
-    overrides = config if source is None else config[1:]
-    tell(run_loop(load_config(source, [*overrides, *([f"model={model}"] if model else [])])))
+    tell(run_loop(load_config(*_source(config, model))).folder)
+
+
+@app.command()
+def plan(
+    config: Annotated[
+        list[str], typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="A preset or YAML file first.")
+    ],
+    model: Annotated[str | None, typer.Option(help="smollm2, a model folder, a GGUF file or a hub name.")] = None,
+) -> None:
+    """Say what a run will cost: its prompts, responses, time, disk and memory, from a short calibration."""
+    from selftrain.config import load_config
+    from selftrain.plan import make_plan, tell_plan
+
+    found = make_plan(load_config(*_source(config, model)))
+    if found is None:
+        typer.echo("nothing left to do: the run is finished")
+    else:
+        tell_plan(found)
 
 
 @app.command()
@@ -108,6 +124,32 @@ def export(
     from selftrain.export import export_run
 
     typer.echo(f"wrote {export_run(run, kind, out)}")
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")]) -> None:
+    """Tell what a run did and what came of it."""
+    from selftrain.story import tell
+
+    tell(run)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file to write; RUN/report.html if not given.")] = None,
+) -> None:
+    """Write the page of a run: verdict, charts, and every problem with its responses."""
+    from selftrain.report import write_report
+
+    typer.echo(f"wrote {write_report(run, out)}")
+
+
+def _source(words: list[str], model: str | None) -> tuple[str | None, list[str]]:
+    """The configuration and the overrides in the words of a command."""
+    source = None if "=" in words[0] else words[0]
+    overrides = words if source is None else words[1:]
+    return source, [*overrides, *([f"model={model}"] if model else [])]
 
 
 def _say_counts(counts: dict[str, int], out: Path) -> None:

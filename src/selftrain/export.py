@@ -4,16 +4,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import yaml
 
 from selftrain.errors import ConfigError
 from selftrain.files import atomic_path
-from selftrain.gguf import Metadata, check_architecture, gguf_tensors, read_metadata, write_gguf
-from selftrain.gguf_header import build_metadata
+from selftrain.gguf_model import write_gguf_model
 from selftrain.models import Model, load_model, load_tokenizer, open_model
-from selftrain.models.folders import GGUF_METADATA
 from selftrain.models.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from selftrain.models.save import write_files
 from selftrain.progress import say
@@ -49,25 +47,7 @@ def _write_adapter(model: Model, folder: Path) -> None:
 
 
 def _write_gguf(model: Model, file: Path) -> None:
-    module = load_model(model)
-    metadata = _metadata(model, module)
-    write_gguf(file, metadata, gguf_tensors(module, metadata.architecture))
-
-
-def _metadata(model: Model, module: Any) -> Metadata:
-    config = module.config
-    known = model.folder / GGUF_METADATA
-    metadata = read_metadata(known) if known.is_file() else None
-    check_architecture(config, metadata.architecture if metadata else config.model_type)
-    if metadata is None:
-        return build_metadata(config, load_tokenizer(model), model.name)
-    tokens = len(metadata.values["tokenizer.ggml.tokens"].value)
-    if tokens != config.vocab_size:
-        raise ConfigError(
-            f"model {model.name} has {config.vocab_size} embedding rows but its GGUF header {tokens} tokens: "
-            "export hf instead"
-        )
-    return metadata
+    write_gguf_model(model, load_model(model), file)
 
 
 def export_run(run: Path, kind: Kind, out: Path | None) -> Path:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from selftrain.audit import Audit
 from selftrain.config import RunConfig
-from selftrain.session import open_session
+from selftrain.report import write_report
+from selftrain.session import Session, open_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,28 @@ class Result:
 def run(config: RunConfig) -> Result:
     """Runs, resumes or extends a run. Killed anywhere and called again, it ends as if it had not been killed."""
     with open_session(config) as session:
-        parent = session.base
-        promoted: list[int] = []
-        refused = 0
-        session.baseline()
-        for number in range(1, config.rounds + 1):
-            round = session.round(number, parent)
-            rows = session.recipe(round, session.options)
-            session.keep_rows(round, rows)
-            winner = session.decide(round, round.train(rows)) if rows else None
-            if winner:
-                parent, refused = winner, 0
-                promoted.append(number)
-            else:
-                refused += 1
-            if refused == config.stop_after_refused:
-                break
-        audit = session.final_audit(parent) if promoted else None
-        return Result(session.folder.path, tuple(promoted), audit, session.finish(parent, promoted, audit))
+        result = turns(session)
+        write_report(session.folder.path)
+        return result
+
+
+def turns(session: Session) -> Result:
+    """The rounds of a run, whatever its session's verbs are: the durable ones, or a plan's on paper."""
+    config, parent = session.config, session.base
+    promoted: list[int] = []
+    refused = 0
+    session.baseline()
+    for number in range(1, config.rounds + 1):
+        round = session.round(number, parent)
+        rows = session.recipe(round, session.options)
+        session.keep_rows(round, rows)
+        winner = session.decide(round, round.train(rows)) if rows else None
+        if winner:
+            parent, refused = winner, 0
+            promoted.append(number)
+        else:
+            refused += 1
+        if refused == config.stop_after_refused:
+            break
+    audit = session.final_audit(parent) if promoted else None
+    return Result(session.folder.path, tuple(promoted), audit, session.finish(parent, promoted, audit))

@@ -93,6 +93,7 @@ class Measure:
                 for r, j in zip(group.responses, group.judgements, strict=True)
             )
             labels = {"model": model.name, "prompt": prompt, "suite": suite, "samples": n, **sampling.model_dump()}
+            labels["step"] = f"sample-{drawn.cell}"
             self._cells[key] = Cell.from_rows(rows, labels)
         return self._cells[key]
 

@@ -13,7 +13,17 @@ from selftrain.store import append_json, read_json_lines
 class Count(Protocol):
     """Adds to the totals of a stage."""
 
-    def __call__(self, *, rows: int, tokens: int = 0, prompt_tokens: int = 0) -> None: ...
+    def __call__(
+        self,
+        *,
+        rows: int = 0,
+        tokens: int = 0,
+        prompt_tokens: int = 0,
+        problem_tokens: int = 0,
+        prefill_tokens: int = 0,
+    ) -> None:
+        """Rows made, tokens drawn, tokens of the prompts (each counted for every row, for every problem, as often
+        as it was read)."""
 
 
 class Metrics:
@@ -35,7 +45,7 @@ class Metrics:
 
         A stage that made nothing is passed over in silence unless `silent_if_done` is false.
         """
-        made = {"rows": 0, "tokens": 0, "prompt_tokens": 0}
+        made = dict.fromkeys(("rows", "tokens", "prompt_tokens", "problem_tokens", "prefill_tokens"), 0)
 
         def count(**more: int) -> None:
             for key, value in more.items():
@@ -53,7 +63,10 @@ class Metrics:
         back = wanted - made["rows"]
         note = f", {back:,} read back" if back else ""
         tokens = f", {made['tokens'] / seconds:,.0f} tokens/s" if made["tokens"] else ""
-        say(f"round {self.round} {name}: {made['rows']:,} new{note} in {seconds:.1f} s{tokens}")
+        read = ""
+        if made["problem_tokens"]:
+            read = f", {made['prefill_tokens'] / made['problem_tokens']:.2f} prompts read a problem"
+        say(f"round {self.round} {name}: {made['rows']:,} new{note} in {seconds:.1f} s{tokens}{read}")
 
     @contextmanager
     def training(self) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.config import JudgeConfig, presets, read_mapping
-from selftrain.engines import EngineConfig
+from selftrain.engines import EngineConfig, choose_engine
 from selftrain.errors import ConfigError
 from selftrain.metrics import Metrics
 from selftrain.models import resolve_model
@@ -61,10 +61,11 @@ def sample_log(
     problems = {**source.splits, **suites}.get(split)
     if not problems:
         raise ConfigError(f"the task has no split {split!r}: it has {', '.join([*source.splits, *suites])}")
+    loaded = resolve_model(model)
     verbs = Verbs(
         Workspace(out.parent),
         seed=seed,
-        engine=EngineConfig(),
+        engine=choose_engine(loaded, EngineConfig()),
         judge=source.judge,
         judge_workers=2,
         judge_deadline=10.0,
@@ -72,9 +73,7 @@ def sample_log(
         metrics=Metrics(),
     )
     with verbs:
-        drawn = verbs.sample(
-            resolve_model(model), problems, samples, prompt=settings, sampling=sampling, draw=Draw(split)
-        )
+        drawn = verbs.sample(loaded, problems, samples, prompt=settings, sampling=sampling, draw=Draw(split))
         groups = verbs.judge(drawn, problems)
     counts: dict[str, int] = {}
     lines = []

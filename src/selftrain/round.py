@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from selftrain.funnel import Funnel
 from selftrain.judges.stated import after_thinking
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
@@ -40,12 +41,14 @@ class Round:
     """What the candidate is trained from; the parent unless the recipe says otherwise (STaR sets the base)."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Problems or rows left out so far, by reason."""
+    funnel: Funnel = field(default_factory=Funnel)
+    """What was drawn and judged so far."""
 
     def sample(
         self, model: Model, problems: Sequence[Question], n: int, *, prompt: PromptConfig | None = None
     ) -> Samples:
         """Draws `n` responses to each problem from a model of the run, fresh for this round."""
-        return self.verbs.sample(
+        samples = self.verbs.sample(
             model,
             problems,
             n,
@@ -53,12 +56,16 @@ class Round:
             sampling=self.sampling,
             draw=Draw("train", self.number),
         )
+        self.funnel.drew(samples)
+        return samples
 
     def judge(self, samples: Samples) -> Groups:
         """Judges samples against the gold answers of their problems, training problems or others that have one."""
         known = {problem.id: problem for problem in self.problems}
         known.update((problem.id, problem) for problem in samples.problems if isinstance(problem, Problem))
-        return self.verbs.judge(samples, [known[problem.id] for problem in samples.problems])
+        groups = self.verbs.judge(samples, [known[problem.id] for problem in samples.problems])
+        self.funnel.judged(groups)
+        return groups
 
     def score(self, model: Model, groups: Groups, *, prompt: PromptConfig | None = None) -> list[list[list[float]]]:
         """Log-probabilities (nats) of each response's tokens under a model, given the training prompt.

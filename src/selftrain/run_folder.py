@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from selftrain.audit import Audit
@@ -17,10 +18,16 @@ from selftrain.config import EXTENDING, RunConfig, changed_keys
 from selftrain.errors import WorkspaceError
 from selftrain.models import Model, link_model
 from selftrain.progress import say
-from selftrain.store import Workspace, lock, sweep, write_json, write_text
+from selftrain.records import Problem
+from selftrain.store import Workspace, lock, sweep, write_json, write_parquet, write_text
+from selftrain.tasks import Task
 from selftrain.training_set import TrainingSet
 
 LIBRARIES = ("selftrain", "torch", "transformers", "trl", "peft", "numpy", "reasoning-gym", "math-verify")
+PROBLEMS = pa.schema(
+    [(name, pa.string()) for name in ("part", "id", "family", "level", "question", "messages", "gold", "reference")]
+)
+"""Columns of problems.parquet; messages and reference are JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +41,51 @@ class RunFolder:
         """Path of metrics.jsonl."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def plan(self) -> Path:
+        """Path of plan.json."""
+        return self.path / "plan.json"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration the run was begun with, as JSON values."""
+        return dict(self._read()["config"])
+
+    def finished(self, config: RunConfig) -> bool:
+        """Whether the run has come to an end under this configuration; repeating it would make nothing."""
+        last = self.path / "rounds" / f"{config.rounds:02d}" / "round.json"
+        return (
+            bool(self.result)
+            and self.settings == settings_of(config)
+            and (last.exists() or config.stop_after_refused is not None)
+        )
+
     def begin(self, config: RunConfig, digests: dict[str, str]) -> None:
         """Writes run.yaml, or checks that the run there is the same and at most made longer.
 
         Raises WorkspaceError naming the changed keys.
         """
-        settings = config.model_dump(mode="json", exclude={"workspace"})
+        self.check(config, digests)
         versions = _versions()
         if self.begun:
-            before = self._read()
-            self._check(before["config"], settings, before["digests"], digests)
-            changed = changed_keys(before["versions"], versions)
+            before = self._read()["versions"]
+            changed = changed_keys(before, versions)
             if changed:
                 say(f"note: other versions than when the run began: {', '.join(changed)}")
-            versions = before["versions"]
-        content = {"config": settings, "versions": versions, "digests": digests}
+            versions = before
+        content = {"config": settings_of(config), "versions": versions, "digests": digests}
         write_text(self.path / "run.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+    def save_problems(self, task: Task) -> None:
+        """Keeps the task's problems, so that the run can be read without it: a row a problem and part."""
+        rows = [_problem_row(part, problem) for part, problems in task.parts() for problem in problems]
+        write_parquet(self.path / "problems.parquet", rows, PROBLEMS)
+
+    def check(self, config: RunConfig, digests: dict[str, str]) -> None:
+        """Raises WorkspaceError, naming the changed keys, unless the run can go on with this configuration."""
+        if self.begun:
+            before = self._read()
+            self._check(before["config"], settings_of(config), before["digests"], digests)
 
     @property
     def begun(self) -> bool:
@@ -71,6 +107,10 @@ class RunFolder:
     def save_rows(self, number: int, rows: TrainingSet) -> None:
         """Keeps a round's training set: Parquet with weight and provenance."""
         rows.save(self.round(number) / "training.parquet")
+
+    def save_funnel(self, number: int, facts: dict[str, Any]) -> None:
+        """Keeps what a round drew, what was judged right, and how many rows came of it."""
+        write_json(self.round(number) / "funnel.json", facts)
 
     def save_audit(self, number: int, audit: Audit) -> None:
         """Keeps a round's audit on the select split."""
@@ -139,6 +179,11 @@ def open_run_folder(workspace: Workspace, name: str) -> Iterator[RunFolder]:
         yield RunFolder(path)
 
 
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """The settings that make a run what it is, as JSON values; where its folder lies is none of them."""
+    return config.model_dump(mode="json", exclude={"workspace"})
+
+
 def _put(target: Path, make: Callable[[Path], object], *, replace: bool = False) -> None:
     """Makes a folder whole; one that is there stays, unless it is to be replaced."""
     if target.exists() and not replace:
@@ -152,6 +197,21 @@ def _put(target: Path, make: Callable[[Path], object], *, replace: bool = False)
         shutil.rmtree(old)
     else:
         fresh.rename(target)
+
+
+def _problem_row(part: str, problem: Problem) -> dict[str, str | None]:
+    row = {
+        "part": part,
+        "id": problem.id,
+        "family": problem.family,
+        "level": problem.level,
+        "question": problem.text,
+        "messages": json.dumps(problem.messages),
+        "gold": problem.gold,
+        "reference": json.dumps(problem.reference),
+    }
+    # Parquet holds no half of a surrogate pair, a JSON file of problems may.
+    return {key: text and text.encode(errors="backslashreplace").decode() for key, text in row.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A session: one process working on a run, with everything the loop needs at hand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from selftrain import training
 from selftrain.audit import Audit, promotes, verdict_line
 from selftrain.config import RunConfig
 from selftrain.digest import seed_from
+from selftrain.engines import choose_engine
 from selftrain.imports import source_digest
 from selftrain.measure import Measure
 from selftrain.metrics import Metrics
@@ -39,6 +40,8 @@ class Session:
     verbs: Verbs
     measure: Measure
     metrics: Metrics
+    tell: Callable[[str], None] = say
+    """Takes each line of the story as it happens."""
     lines: list[str] = field(default_factory=list)
 
     def baseline(self) -> None:
@@ -72,6 +75,8 @@ class Session:
     def keep_rows(self, round: Round, rows: TrainingSet) -> None:
         """Keeps a round's training set and says what is in it."""
         self.folder.save_rows(round.number, rows)
+        facts = {**round.funnel.to_json(), "rows": len(rows), "dropped": rows.dropped, "steps": self._steps()}
+        self.folder.save_funnel(round.number, facts)
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in rows.dropped.items())
         if rows:
             weights = [row.weight for row in rows]
@@ -130,22 +135,28 @@ class Session:
 
     def _tell(self, line: str) -> None:
         self.lines.append(line)
-        say(line)
+        self.tell(line)
 
 
 @contextmanager
-def open_session(config: RunConfig) -> Iterator[Session]:
-    """Loads task, recipe and base, takes the run's folder and starts the judges."""
+def open_session(
+    config: RunConfig, *, make_verbs: Callable[..., Verbs] = Verbs, tell: Callable[[str], None] = say
+) -> Iterator[Session]:
+    """Loads task, recipe and base, takes the run's folder and starts the judges.
+
+    `make_verbs` makes the session's verbs and `tell` takes the lines of its story; a plan puts its own there.
+    """
     recipe = load_recipe(config.recipe.name)
     options = recipe.parse(config.recipe.options)
     task = load_task(config.task, config.seed)
     for note in task.notes:
         say(f"note: {note}")
     base = resolve_model(config.model)
+    config = config.model_copy(update={"engine": choose_engine(base, config.engine)})
     workspace = Workspace(config.workspace)
     with open_run_folder(workspace, config.name) as folder:
         metrics = Metrics(folder.metrics)
-        verbs = Verbs(
+        verbs = make_verbs(
             workspace,
             seed=config.seed,
             engine=config.engine,
@@ -163,12 +174,13 @@ def open_session(config: RunConfig) -> Iterator[Session]:
         if not folder.begun:
             training.check_training(config.training)
         # Once everything the configuration names is known to exist: a correction must not look like a change.
-        folder.begin(config, _digests(config, task, base))
+        folder.begin(config, run_digests(config, task, base))
+        folder.save_problems(task)
         with verbs:
-            yield Session(config, task, base, recipe, options, folder, workspace, verbs, measure, metrics)
+            yield Session(config, task, base, recipe, options, folder, workspace, verbs, measure, metrics, tell)
 
 
-def _digests(config: RunConfig, task: Task, base: Model) -> dict[str, str]:
+def run_digests(config: RunConfig, task: Task, base: Model) -> dict[str, str]:
     """Of what the run is made of besides its configuration: data, weights, and code of the user's own."""
     own = {"task code": config.task.name, "recipe code": config.recipe.name, "judge code": config.judge.name or ""}
     code = {name: source_digest(spec) for name, spec in own.items()}

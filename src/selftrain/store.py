@@ -158,10 +158,10 @@ def write_parquet(path: Path, rows: Sequence[Row], schema: pa.Schema | None = No
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
 
 
-def read_parquet(path: Path) -> list[Row]:
-    """The rows of a Parquet file."""
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
+    """The rows of a Parquet file, with all columns or some."""
     try:
-        rows: list[Row] = pq.read_table(path).to_pylist()
+        rows: list[Row] = pq.read_table(path, columns=columns).to_pylist()
     except pa.ArrowInvalid as error:
         raise WorkspaceError(f"{path} is damaged ({error}): remove its folder and repeat the command") from None
     return rows

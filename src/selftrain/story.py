@@ -1,40 +1,123 @@
-"""The end of a run, told in a terminal."""
+"""The story of a run, finished or not, told in a terminal in at most forty lines."""
 
 import sys
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from selftrain.audit import table, verdict_line
-from selftrain.metrics import Metrics
+from selftrain.audit import Audit, table
+from selftrain.plan import compared
 from selftrain.progress import printable
+from selftrain.report import NAME
+from selftrain.report.changes import Change
+from selftrain.report.record import RoundRecord, RunRecord, read_run
+from selftrain.report.responses import Responses, Shown
+from selftrain.report.views import compared as responses_compared
+from selftrain.report.words import base_lines, headline, one_line, round_lines, seconds_words, told
 
-if TYPE_CHECKING:
-    from selftrain.loop import Result
-
-
-def tell(result: "Result") -> None:
-    """Prints what happened, the final audit, and the time of each stage."""
-    console = Console(file=sys.stdout, highlight=False, markup=False)
-    console.print()
-    if not (sys.stderr.isatty() and sys.stdout.isatty()):  # else they have just been read
-        for line in result.lines:
-            console.print(printable(line), soft_wrap=True)
-        console.print()
-    console.print(_stages(Metrics(result.folder / "metrics.jsonl")))
-    if result.audit is not None:
-        console.print(table(result.audit))
-        for warning in result.audit.warnings:
-            console.print(printable(f"warning: {warning}"), soft_wrap=True)
-        console.print(f"{verdict_line(result.audit)} (final model against the base, test)", soft_wrap=True)
-    console.print(f"everything is in {result.folder}", soft_wrap=True)
+LINES, WIDTH = 40, 96
+_MOST_FIGURES = 10
 
 
-def _stages(metrics: Metrics) -> Table:
-    stages = Table(title="time per stage", title_justify="left")
-    for name in ("stage", "seconds", "rows", "tokens"):
-        stages.add_column(name, justify="left" if name == "stage" else "right")
-    for name, total in metrics.stage_totals().items():
-        stages.add_row(name, f"{total['seconds']:,.1f}", f"{total['rows']:,.0f}", f"{total['tokens']:,.0f}")
-    return stages
+def tell(folder: Path) -> None:
+    """Prints the story of a run's folder. Raises WorkspaceError if it is none or damaged."""
+    print("\n".join(story(read_run(folder))), file=sys.stdout)
+
+
+def story(run: RunRecord) -> list[str]:
+    """What was done, what came of it, and where to read on: `LINES` lines at most."""
+    head = [*_wrapped(_title(run)), *(line for text in base_lines(run) for line in _wrapped(text))]
+    tail = [*_wrapped(_verdict(run)), *_example(run), *_wrapped(_time(run)), _where(run)]
+    figures = _figures(run.audit) if run.audit else []
+    rounds = _rounds(run.rounds, LINES - len(head) - len(figures) - len(tail))
+    told_of = [*head, *rounds, *figures, *tail[:-1]]
+    planned = compared(run.folder)
+    return [*told_of, *(planned if len(told_of) + len(planned) < LINES else ()), tail[-1]]
+
+
+def _title(run: RunRecord) -> str:
+    config = run.config
+    state = "finished" if run.finished else "not finished"
+    return (
+        f"{run.name}: {config['model']} on {config['task']['name']}, recipe {config['recipe']['name']}, "
+        f"{len(run.rounds)} of {config['rounds']} rounds, {state}"
+    )
+
+
+def _rounds(rounds: tuple[RoundRecord, ...], room: int) -> list[str]:
+    """All rounds, or as many of the last ones as there is room for."""
+    told_of: list[str] = []
+    for left, found in zip(reversed(range(len(rounds))), reversed(rounds), strict=True):
+        lines = [line for text in round_lines(found) for line in _wrapped(text)]
+        if len(lines) + len(told_of) + bool(left) > room:
+            return [f"({left + 1} rounds more in the report)", *told_of]
+        told_of = [*lines, *told_of]
+    return told_of
+
+
+def _figures(audit: Audit) -> list[str]:
+    """The table of the final audit, the first figures if they are many."""
+    console = Console(file=StringIO(), width=WIDTH, highlight=False, markup=False, color_system=None)
+    with console.capture() as capture:
+        console.print(table(audit))
+    lines = [printable(line.rstrip()) for line in capture.get().splitlines()]
+    lines = [line for line in lines if line]
+    most = _MOST_FIGURES + 2
+    return lines if len(lines) <= most else [*lines[:most], f"({len(lines) - most} lines more in the report)"]
+
+
+def _verdict(run: RunRecord) -> str:
+    if not run.finished:
+        return f"{headline(run)[0]}: the same command goes on from here"
+    if run.audit is None:
+        return "nothing was promoted: the base is kept"
+    warnings = f"; {len(run.audit.warnings)} warnings, such as: {run.audit.warnings[0]}" if run.audit.warnings else ""
+    reads = run.result.get("test_reads", 1)
+    again = f"; note: the test split was read for {reads} final models of this run" if reads > 1 else ""
+    return one_line(told(run) + again + warnings, 6 * WIDTH)
+
+
+def _example(run: RunRecord) -> list[str]:
+    """One problem that was gained: never right before, right after."""
+    found = responses_compared(run, Responses(run)) if run.latest else None
+    if found is None:
+        return []
+    gained = [change for change in found.changes if not change.before[0] and change.after[0]]
+    if not gained:
+        return []
+    best: Change = max(gained, key=lambda change: change.difference)
+    before, after = (side[best.problem["id"]] for side in found.view.drawn)
+    return [
+        "gained, for example: " + one_line(best.problem["question"], WIDTH - 21),
+        "  before, wrong: " + one_line(_marked(before, "wrong"), WIDTH - 17),
+        "  after, right:  " + one_line(_marked(after, "right"), WIDTH - 17),
+    ]
+
+
+def _marked(responses: Iterable[Shown], mark: str) -> str:
+    return next(shown.text for shown in responses if shown.mark == mark)
+
+
+def _time(run: RunRecord) -> str:
+    if not run.stages:
+        return ""
+    longest = sorted(run.stages.items(), key=lambda stage: -stage[1]["seconds"])
+    parts = [_stage(name, stage["seconds"], int(stage["tokens"])) for name, stage in longest[:8]]
+    more = f", {len(longest) - 8} stages more" if len(longest) > 8 else ""
+    return f"time {seconds_words(sum(s['seconds'] for s in run.stages.values()))}: {', '.join(parts)}{more}"
+
+
+def _stage(name: str, seconds: float, tokens: int) -> str:
+    return f"{name} {seconds_words(seconds)}" + (f" ({tokens:,} tokens)" if tokens else "")
+
+
+def _where(run: RunRecord) -> str:
+    page = run.folder / NAME
+    return f"report: {page}" if page.exists() else f"everything is in {run.folder}; selftrain report makes a page of it"
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    yield from textwrap.wrap(printable(text), WIDTH, break_on_hyphens=False)

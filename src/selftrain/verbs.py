@@ -12,7 +12,7 @@ from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
 from selftrain.errors import DataError
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
-from selftrain.metrics import Metrics
+from selftrain.metrics import Count, Metrics
 from selftrain.models import Model, load_model, load_tokenizer, merge, open_model, save_adapter, save_model
 from selftrain.progress import progress
 from selftrain.prompts import PromptConfig, Renderer
@@ -81,15 +81,7 @@ class Verbs:
     ) -> Samples:
         """Draws `n` responses to each problem, or reads back those that are there."""
         renderer = self.renderer(model, prompt)
-        cell = {
-            "seed": self._seed,
-            "purpose": draw.purpose,
-            "draw": draw.number,
-            "prompt": renderer.digest,
-            "sampling": sampling.model_dump(),
-            "model": model.digest,
-            "engine": self._engine_config.model_dump(),
-        }
+        cell = self._cell(model, renderer, sampling, draw)
         settings = Sampling(**sampling.model_dump(), stop=prompt.stop, end_ids=renderer.end_ids)
         owed = requests(problems, n, renderer, digest(cell))
         label = f"sample {draw.purpose}"
@@ -99,7 +91,7 @@ class Verbs:
         ):
             missing = sorted((owed[i] for i in owed if i not in step.rows), key=lambda asked: asked.request.prompt)
             with progress(label, len(owed), len(owed) - len(missing)) as tick:
-                for row in self._draw(model, missing, settings, step):
+                for row in self._draw(model, missing, settings, step, count):
                     count(rows=1, tokens=len(row["tokens"]), prompt_tokens=row["prompt_tokens"])
                     tick()
             step.seal()
@@ -141,7 +133,7 @@ class Verbs:
     ) -> list[list[float]]:
         """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens."""
         keys = [digest([list(prompt), list(completion)]) for prompt, completion in pairs]
-        inputs = {"model": model.digest, "engine": self._engine_config.model_dump()}
+        inputs = {"model": model.digest, "engine": self._engine_config.identity()}
         with self._workspace.step("score", inputs) as step, self._metrics.stage(label, len(pairs)) as count:
             missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in step.rows}
             if missing:
@@ -185,6 +177,18 @@ class Verbs:
             folder = step.build("model", lambda target: merge(model, target))
         return replace(model, folder=folder, adapter=None)
 
+    def _cell(self, model: Model, renderer: Renderer, sampling: SamplingConfig, draw: Draw) -> dict[str, Any]:
+        """Everything that determines the responses to a problem."""
+        return {
+            "seed": self._seed,
+            "purpose": draw.purpose,
+            "draw": draw.number,
+            "prompt": renderer.digest,
+            "sampling": sampling.model_dump(),
+            "model": model.digest,
+            "engine": self._engine_config.identity(),
+        }
+
     def _train(
         self, parent: Model, rows: TrainingSet, config: TrainingConfig, seed: int, step: Step, folder: Path
     ) -> None:
@@ -206,10 +210,13 @@ class Verbs:
         else:
             save_model(trained, tokenizer, folder, parent=parent)
 
-    def _draw(self, model: Model, missing: Sequence[Asked], sampling: Sampling, step: Step) -> Iterator[dict[str, Any]]:
+    def _draw(
+        self, model: Model, missing: Sequence[Asked], sampling: Sampling, step: Step, count: Count
+    ) -> Iterator[dict[str, Any]]:
         if not missing:
             return
         engine = self._engine(model)
+        before = engine.prefilled
         size = engine.block or len(missing)
         for start in range(0, len(missing), size):
             block = {asked.request.id: asked for asked in missing[start : start + size]}
@@ -222,6 +229,8 @@ class Verbs:
                 yield row
             if engine.block is not None:
                 step.append([rows[asked] for asked in block])
+        prompts = {asked.request.prompt for asked in missing}
+        count(problem_tokens=sum(map(len, prompts)), prefill_tokens=engine.prefilled - before)
 
     def _grouped(self, samples: Samples, judgements: Sequence[tuple[Judgement, ...]], inputs: dict[str, Any]) -> Groups:
         answers = [[j.answer for j in group] for group in judgements]

@@ -14,6 +14,9 @@ from small import Lab, begin, end, inside, outcome, read_json, wait_for, weights
 from selftrain.digest import digest, files_digest, seed_from
 from selftrain.models import load_tokenizer, open_model
 from selftrain.prompts import PromptConfig, Renderer
+from selftrain.report.record import read_run
+from selftrain.report.responses import Responses
+from selftrain.report.views import compared, drawn_for_training
 from selftrain.tasks.files import read_problems
 
 
@@ -51,9 +54,13 @@ def new_rows(run: Path, stage: str, number: int | None = None) -> int:
     return sum(e["rows"] for e in stages(run) if e["stage"] == stage and number in (None, e["round"]))
 
 
+TIMED = ("metrics.jsonl", "report.html", "lock")
+"""Files that tell how long each session took."""
+
+
 def tree(folder: Path) -> dict[str, str]:
     """Digests of the files in a folder, the log of what each session did left out."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("metrics.jsonl", "lock"))
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in TIMED)
     return {str(path.relative_to(folder)): files_digest([path]) for path in files}
 
 
@@ -65,6 +72,9 @@ def test_a_run_leaves_the_files_the_design_names(first):
         "audit.json",
         "result.json",
         "rounds/00/baseline.json",
+        "problems.parquet",
+        "report.html",
+        "rounds/01/funnel.json",
         "rounds/01/training.parquet",
         "rounds/01/audit.json",
         "rounds/01/round.json",
@@ -77,6 +87,34 @@ def test_a_run_leaves_the_files_the_design_names(first):
     assert written["config"]["seed"] == 0
     assert written["versions"]["torch"]
     assert written["digests"].keys() == {"task", "model"}
+
+
+def test_show_and_report_tell_the_run_again(first, tmp_path):
+    shown = inside("show", first).out
+    assert "first: " in shown
+    assert "round 1: 160 responses to 40 questions" in shown
+    assert "progress: pass@1 rose" in shown
+    assert "gained, for example: test: name of" in shown
+    assert f"report: {first / 'report.html'}" in shown
+    assert len(shown.splitlines()) <= 40
+    assert f"wrote {tmp_path / 'page.html'}" in inside("report", first, "--out", tmp_path / "page.html").out
+    assert (tmp_path / "page.html").read_bytes() == (first / "report.html").read_bytes()
+    assert "is not the folder of a run" in inside("show", tmp_path).complaint
+    assert "is not the folder of a run" in inside("report", tmp_path).complaint
+
+
+def test_every_response_behind_the_verdict_is_found_again(first):
+    run = read_run(first)
+    found = compared(run, Responses(run))
+    assert len(found.changes) == 40
+    for side, name in zip(found.view.drawn, ("before", "after"), strict=True):
+        marks = [one.mark for group in side.values() for one in group]
+        assert len(marks) == 160
+        assert marks.count("right") / 160 == pytest.approx(getattr(run.audit.primary, name))
+    one = run.rounds[0]
+    drawn = drawn_for_training(run, one, Responses(run))
+    assert sum(map(len, drawn.values())) == one.funnel["responses"] == 160
+    assert {row["response"] for row in one.rows} <= {r.id for group in drawn.values() for r in group}
 
 
 def test_no_temporary_file_is_left(first, lab):

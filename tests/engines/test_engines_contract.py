@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -18,12 +19,16 @@ from selftrain.models import load_model, load_tokenizer, open_model
 
 CONTEXT = 512
 FACTORIES = {
-    "transformers-fp32": lambda model: load_engine(model, EngineConfig(precision="fp32", batch=8)),
-    "transformers-bf16": lambda model: load_engine(model, EngineConfig(precision="bf16", batch=8)),
+    f"{name}-{precision}": partial(load_engine, config=EngineConfig(name=name, precision=precision, batch=8))
+    for name in ("transformers", "openvino")
+    for precision in ("fp32", "bf16")
 }
 EXACT = [name for name in FACTORIES if name.endswith("fp32")]
-"""Engines whose rounding is small enough that a request's text does not change with its batch mates."""
-TOLERANCE = {"transformers-fp32": 1e-4, "transformers-bf16": 0.1}
+"""Engines that follow the model's distribution to within what a test can see."""
+SEEDED = [*EXACT, "openvino-bf16"]
+"""Engines with which a request's text does not change with its batch mates."""
+TOLERANCE = {"transformers-fp32": 1e-4, "transformers-bf16": 0.1, "openvino-fp32": 5e-3, "openvino-bf16": 0.1}
+"""Of log-probabilities; openvino's weights are float16."""
 PROMPTS = (
     tuple(range(20, 27)),
     tuple(range(20, 24)),
@@ -66,9 +71,18 @@ def tolerance(named):
     return TOLERANCE[named[0]]
 
 
-@pytest.fixture(scope="module")
-def exact(model):
-    return FACTORIES[EXACT[0]](model)
+@pytest.fixture(scope="module", params=EXACT)
+def exact(request, model):
+    engine = FACTORIES[request.param](model)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module", params=SEEDED)
+def seeded(request, model):
+    engine = FACTORIES[request.param](model)
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -132,28 +146,39 @@ def test_whole_blocks_do_not_depend_on_other_blocks(engine):
     assert by_id(engine, asked, settings) == alone
 
 
-def test_in_float32_a_seed_fixes_the_text_whatever_its_mates_and_order(exact):
+def test_a_seed_fixes_the_text_whatever_its_mates_and_order(seeded):
     asked = requests(range(4))
     settings = sampling(end_ids=ENDS, temperature=0.8)
-    together = by_id(exact, asked, settings)
-    shuffled = by_id(exact, [asked[i] for i in np.random.default_rng(0).permutation(len(asked))], settings)
+    together = by_id(seeded, asked, settings)
+    shuffled = by_id(seeded, [asked[i] for i in np.random.default_rng(0).permutation(len(asked))], settings)
     for request in asked:
-        alone = by_id(exact, [request], settings)[request.id]
+        alone = by_id(seeded, [request], settings)[request.id]
         other = shuffled[request.id]
         assert together[request.id].tokens == other.tokens == alone.tokens
         assert together[request.id].text == other.text == alone.text
         assert together[request.id].finish == other.finish == alone.finish
 
 
-def test_the_seed_and_not_the_id_decides(exact):
+def test_what_is_shared_among_prompts_is_read_once(engine):
+    """Eight responses to a prompt read it once, and little more; what several prompts begin with is read once."""
+    before = engine.prefilled
+    by_id(engine, requests(range(8), [tuple(range(240, 280))]), sampling(max_tokens=2))
+    assert 40 <= engine.prefilled - before <= 1.2 * 40
+    before = engine.prefilled
+    beginning = tuple(range(100, 196))
+    by_id(engine, requests([0], [(*beginning, last, 5) for last in range(5, 13)]), sampling(max_tokens=2))
+    assert engine.prefilled - before <= len(beginning) + 8 * 4
+
+
+def test_the_seed_and_not_the_id_decides(seeded):
     a, b, c = (Request(name, PROMPTS[0], seed) for name, seed in (("a", 5), ("b", 5), ("c", 6)))
-    found = by_id(exact, [a, b, c], sampling())
+    found = by_id(seeded, [a, b, c], sampling())
     assert found["a"].tokens == found["b"].tokens != found["c"].tokens
 
 
-def test_a_longer_limit_only_adds_tokens(exact):
-    short = by_id(exact, requests([3]), sampling(max_tokens=5))
-    long = by_id(exact, requests([3]), sampling(max_tokens=15))
+def test_a_longer_limit_only_adds_tokens(seeded):
+    short = by_id(seeded, requests([3]), sampling(max_tokens=5))
+    long = by_id(seeded, requests([3]), sampling(max_tokens=15))
     assert all(long[name].tokens[:5] == short[name].tokens for name in short)
 
 
@@ -170,9 +195,10 @@ def test_completions_stream(engine):
 
 
 def test_within_a_block_the_shorter_completion_comes_first(exact):
-    found = list(exact.generate(requests(range(2), PROMPTS[:4]), sampling(end_ids=ENDS, max_tokens=60)))
+    apart = (PROMPTS[0], PROMPTS[2], PROMPTS[3])
+    found = list(exact.generate(requests(range(2), apart), sampling(end_ids=ENDS, max_tokens=60)))
     lengths = [len(completion.tokens) for completion in found]
-    assert len(set(lengths)) > 3
+    assert len(set(lengths)) > 2
     assert lengths == sorted(lengths)
 
 
@@ -276,8 +302,8 @@ def test_greedy_is_the_argmax_of_a_plain_forward(engine, tolerance, reference):
             assert table[place, token] >= table[place].max() - 2 * tolerance
 
 
-def test_greedy_ignores_the_seed(exact):
-    found = by_id(exact, requests(range(3)), sampling(temperature=0))
+def test_greedy_ignores_the_seed(seeded):
+    found = by_id(seeded, requests(range(3)), sampling(temperature=0))
     for place in range(len(PROMPTS)):
         assert len({found[f"{place}/{seed}"].tokens for seed in range(3)}) == 1
 

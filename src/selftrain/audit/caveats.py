@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from selftrain.audit.cells import Cell
 
-_NOT_SETTINGS = frozenset({"model", "suite", "prompt", "purpose"})
+_NOT_SETTINGS = frozenset({"model", "suite", "prompt", "purpose", "step"})
 """Labels in which the cells of one audit differ by design."""
 
 Bounds = dict[str, list[float]]

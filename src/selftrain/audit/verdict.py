@@ -69,6 +69,25 @@ class Audit:
         }
         return {key: _plain(value) for key, value in values.items()}
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Audit":
+        """The audit that `to_json` was called on. Raises KeyError, TypeError or ValueError for other values."""
+        null, curve = values["null"], values["curve"]
+        return cls(
+            verdict=values["verdict"],
+            because=tuple(values["because"]),
+            problems_needed=values["problems_needed"],
+            figures=tuple(Figure(**_numbers(figure)) for figure in values["figures"].values()),
+            null=null and Null(pass_1=Figure(**_numbers(null["pass@1"])), support=_numbers(null["support"])),
+            curve=Curve(**{**_numbers(curve), "crossover": curve["crossover"]}),
+            support=_numbers(values["support"]),
+            bounds=_numbers(values["bounds"]),
+            counts=values["counts"],
+            warnings=tuple(values["warnings"]),
+            labels=values["labels"],
+            settings=AuditSettings(**values["settings"]),
+        )
+
 
 def decide(primary: Figure, guards: Sequence[Figure]) -> tuple[Verdict, list[Figure]]:
     """The verdict and the figures that made it.
@@ -97,3 +116,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _numbers(value: Any, top: bool = True) -> Any:
+    """JSON values with nan where a number was undefined; null as a whole stays None."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(item, False) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item, False) for item in value]
+    return math.nan if value is None and not top else value

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from selftrain.errors import ConfigError
 from selftrain.records import Finish
 
 
@@ -44,6 +45,9 @@ class Completion:
 class Engine(Protocol):
     """A loaded model that can sample and score."""
 
+    prefilled: int
+    """Prompt tokens read for sampling so far; a token that several requests share is read once."""
+
     block: int | None
     """How many requests share their rounding: a call's requests are run in consecutive blocks of this size,
     and the same block gives the same completions. None: a completion depends on its own request alone."""
@@ -60,3 +64,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the model's memory."""
+
+
+def check_room(length: int, context: int | None) -> None:
+    """Raises ConfigError for an empty prompt, and for one that fills a model's context (None: unlimited)."""
+    if not length:
+        raise ConfigError("a prompt has no tokens: give the question or the template some text")
+    if context is not None and length >= context:
+        raise ConfigError(
+            f"a prompt has {length} tokens, the model's context holds {context}: use fewer shots or shorter questions"
+        )

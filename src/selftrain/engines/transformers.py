@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from transformers import DynamicCache
 
-from selftrain.engines.base import Completion, Request, Sampling
+from selftrain.engines.base import Completion, Request, Sampling, check_room
 from selftrain.engines.decoding import Draft
 from selftrain.errors import ConfigError
 from selftrain.models import Model, load_model, load_tokenizer
@@ -34,6 +34,7 @@ class TransformersEngine:
         device: str = "cpu",
     ) -> None:
         self.block: int | None = batch
+        self.prefilled = 0
         self._batch = batch
         _check_device(device)
         self._tokenizer = load_tokenizer(model)
@@ -45,7 +46,7 @@ class TransformersEngine:
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See `Engine.generate`."""
         for request in requests:
-            self._check_room(len(request.prompt))
+            check_room(len(request.prompt), self._context)
         for start in range(0, len(requests), self._batch):
             yield from self._block(requests[start : start + self._batch], sampling)
 
@@ -57,15 +58,6 @@ class TransformersEngine:
     def close(self) -> None:
         """Releases the model's memory."""
         self._model = None
-
-    def _check_room(self, length: int) -> None:
-        if not length:
-            raise ConfigError("a prompt has no tokens: give the question or the template some text")
-        if self._context is not None and length >= self._context:
-            raise ConfigError(
-                f"a prompt has {length} tokens, the model's context holds {self._context}: "
-                "use fewer shots or shorter questions"
-            )
 
     def _block(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         prompts = list(dict.fromkeys(request.prompt for request in requests))
@@ -115,6 +107,7 @@ class TransformersEngine:
             cache.batch_repeat_interleave(len(prompts))
         width = max(len(prompt) for prompt in prompts) - shared
         rest = [prompt[shared:] for prompt in prompts]
+        self.prefilled += shared + sum(map(len, rest))
         ids = self._tensor([(0,) * (width - len(r)) + r for r in rest])
         mask = self._tensor([(1,) * shared + (0,) * (width - len(r)) + (1,) * len(r) for r in rest])
         return cache, mask, self._logits(ids, mask, cache)[:, -1].float()
@@ -150,8 +143,8 @@ class TransformersEngine:
     def _batches(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
         batch: list[Pair] = []
         for prompt, completion in pairs:
-            self._check_room(len(prompt))
-            self._check_room(len(prompt) + max(len(completion) - 1, 0))
+            check_room(len(prompt), self._context)
+            check_room(len(prompt) + max(len(completion) - 1, 0), self._context)
             longest = max(len(completion), *(len(other) for _, other in batch), 1)
             full = len(batch) == self._batch or (len(batch) + 1) * longest > self._score_at_once
             if batch and full:

@@ -1,7 +1,7 @@
 """Models on disk: find one by name, load it, save what training made of it."""
 
 from selftrain.models.folders import link_model
-from selftrain.models.load import load_model, load_tokenizer
+from selftrain.models.load import load_model, load_tokenizer, read_config
 from selftrain.models.model import Model, open_model
 from selftrain.models.resolve import DEFAULT_MODEL, resolve_model
 from selftrain.models.save import merge, save_adapter, save_model
@@ -14,6 +14,7 @@ __all__ = [
     "load_tokenizer",
     "merge",
     "open_model",
+    "read_config",
     "resolve_model",
     "save_adapter",
     "save_model",

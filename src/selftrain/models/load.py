@@ -36,6 +36,13 @@ def load_tokenizer(model: Model) -> Any:
     return read_tokenizer(model.folder)
 
 
+def read_config(model: Model) -> Any:
+    """The transformers configuration of a model, without its weights."""
+    transformers = require_transformers()
+    with quiet(), reading(model.folder):
+        return transformers.AutoConfig.from_pretrained(model.folder, trust_remote_code=False, local_files_only=True)
+
+
 def read_module(folder: Path, **options: Any) -> Any:
     """The module in a folder with every weight in float32; `options` go to `from_pretrained`."""
     transformers = require_transformers()

@@ -8,6 +8,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from selftrain.training.packing import hidden_states, is_packable
+
+PACKED_INPUTS = {"input_ids", "attention_mask"}
+"""What a forward pass may be given to pass its rows without padding; with anything else they stay padded."""
 LOGITS_AT_ONCE = 2**26
 """Logits kept for the backward pass; more of them are made in chunks, and made again when it needs them."""
 
@@ -16,25 +20,31 @@ def add_completion_nll(model: Any) -> None:
     """Teach the forward of a transformers causal language model the argument `completion_labels`.
 
     `model(input_ids=..., attention_mask=..., completion_labels=labels)` returns the negative log-likelihood
-    of each label, shape [rows, tokens - 1], in float32 and 0 where the next label is -100. Only the
-    positions before a label pass through the output head. It lives in `forward` so that wrappers (adapters,
-    autocast, data parallel) still see one call; without the argument nothing changes.
+    of each label, shape [rows, tokens - 1], in float32 and 0 where the next label is -100; rows are padded on
+    the right. Only the positions before a label pass through the output head, and where the model allows it,
+    no padding and nothing twice that all rows begin with passes through the model. It lives in `forward` so that
+    wrappers (adapters, autocast, data parallel) still see one call; without the argument nothing changes.
     """
     plain = model.forward
     bare = _logits_are_bare(model)
+    packable = bare and is_packable(model.base_model)
 
     @functools.wraps(type(model).forward)
     def forward(*args: Any, completion_labels: Tensor | None = None, **kwargs: Any) -> Any:
         if completion_labels is None:
             return plain(*args, **kwargs)
-        kwargs["use_cache"] = False
         mask = completion_labels[:, 1:] != -100
         targets = completion_labels[:, 1:][mask]
-        if bare:
-            hidden = model.base_model(*args, **kwargs).last_hidden_state[:, :-1][mask]
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        if packable and given.keys() == PACKED_INPUTS and not model.is_gradient_checkpointing:
+            hidden = hidden_states(model.base_model, **given)[:, :-1][mask]
+            nll = _head_nll(model.get_output_embeddings(), hidden, targets)
+        elif bare:
+            hidden = model.base_model(*args, **{**kwargs, "use_cache": False}).last_hidden_state[:, :-1][mask]
             nll = _head_nll(model.get_output_embeddings(), hidden, targets)
         else:
-            nll = cross_entropy(plain(*args, **kwargs).logits[:, :-1][mask].float(), targets, reduction="none")
+            logits = plain(*args, **{**kwargs, "use_cache": False}).logits[:, :-1][mask]
+            nll = cross_entropy(logits.float(), targets, reduction="none")
         return nll.new_zeros(mask.shape).masked_scatter(mask, nll)
 
     model.forward = forward

@@ -1,0 +1,125 @@
+"""The memory and disk a run needs, and what there is."""
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selftrain.engines import EngineConfig
+from selftrain.models.folders import WEIGHTS
+from selftrain.training import TrainingConfig
+from selftrain.training.checkpoints import KEEP
+
+BYTES = {"fp32": 4, "bf16": 2}
+ADAM = 3
+"""A checkpoint holds the trained weights and two moments of each."""
+ROW_BYTES, TOKEN_BYTES = 300, 24
+"""Of a response and of each of its tokens (id, log-probability, text) in JSON, before a step is sealed."""
+LOGITS_AT_ONCE = 2**26
+"""As in the training's head: more logits are made in chunks."""
+LOGIT_COPIES = 4
+"""float32 copies of the logits while sampling (logits, log-probabilities, probabilities, their sum) or training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a model's architecture its memory depends on."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    inner: int
+    """Width of the feed-forward layers."""
+    key_values: int
+    """Width of the keys of a token in one layer."""
+    vocabulary: int
+    context: int | None
+    """Longest sequence in tokens."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Shape":
+        """The shape of the model in a folder."""
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = found.get("text_config", found)
+        hidden, heads = int(found.get("hidden_size", 0)), int(found.get("num_attention_heads", 1))
+        return cls(
+            parameters=sum(path.stat().st_size for path in folder.glob(WEIGHTS)) // 4,
+            layers=int(found.get("num_hidden_layers", 0)),
+            hidden=hidden,
+            inner=int(found.get("intermediate_size") or 4 * hidden),
+            key_values=(found.get("num_key_value_heads") or heads) * (found.get("head_dim") or hidden // heads),
+            vocabulary=int(found.get("vocab_size", 0)),
+            context=found.get("max_position_embeddings"),
+        )
+
+
+def sampling_memory(shape: Shape, engine: EngineConfig, longest: int) -> int:
+    """Bytes at the peak of sampling: float32 weights while they are cast, or a full batch of `longest` tokens."""
+    size = BYTES[engine.precision]
+    weights = shape.parameters * size
+    loading = weights + (4 * shape.parameters if size < 4 else 0)
+    cache = 2 * engine.at_once * longest * shape.layers * shape.key_values * size
+    return max(loading, weights + cache + LOGIT_COPIES * 4 * engine.at_once * shape.vocabulary)
+
+
+def training_memory(shape: Shape, config: TrainingConfig, trainable: int, longest: int, completion: int) -> int:
+    """Bytes at the peak of training `trainable` parameters on rows of at most `longest` tokens.
+
+    Weights in float32, a gradient and two moments of each trained one, a copy for the products in bf16, what the
+    backward pass needs of each layer, and the logits of completions of at most `completion` tokens.
+    """
+    size = BYTES[config.precision]
+    states = 4 * shape.parameters + 12 * trainable + (size * shape.parameters if size < 4 else 0)
+    tokens = config.rows_at_once * longest
+    layer = tokens * (16 * shape.hidden + 4 * shape.inner) * size
+    kept = tokens * shape.hidden * 4 * shape.layers + layer if config.gradient_checkpointing else layer * shape.layers
+    logits = LOGIT_COPIES * 4 * min(config.rows_at_once * completion * shape.vocabulary, LOGITS_AT_ONCE)
+    return states + kept + logits
+
+
+def disk_needed(
+    trained: int, merged: int, *, trainings: int, checkpoints: int, rows: int, tokens: int
+) -> tuple[int, int]:
+    """Bytes that stay and bytes at the peak, of a run of trainings with at most so many checkpoints each.
+
+    `trained` is the size of what one training saves (a model or an adapter), `merged` of the model that a promoted
+    adapter is merged into. `rounds/` and `final/` link to these. Checkpoints pass: an older one is deleted once
+    the next is whole.
+    """
+    kept = trainings * (trained + merged) + rows * ROW_BYTES + tokens * TOKEN_BYTES
+    return kept, kept + (ADAM * trained * min(checkpoints, KEEP + 1))
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes that can still be written into a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def free_memory() -> int | None:
+    """Bytes this process can still take, by the machine's account and its control group's; None if unknown."""
+    found = []
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return max(min(found), 0) if found else None
+
+
+def resident_memory() -> int:
+    """Bytes of memory this process holds; 0 where that cannot be told."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def peak_memory() -> int:
+    """The most bytes of memory this process ever held; 0 where that cannot be told."""
+    status: dict[str, Any] = {}
+    with suppress(OSError):
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    return 1024 * int(status["VmHWM"].split()[0]) if "VmHWM" in status else 0

@@ -1,0 +1,308 @@
+"""The verbs on paper: they count what a run asks for, and measure with the real ones what they need to answer."""
+
+import time
+from collections.abc import Sequence
+from itertools import cycle, islice
+from typing import Any
+
+from selftrain.config import RunConfig
+from selftrain.digest import digest
+from selftrain.engines.base import check_room
+from selftrain.metrics import Metrics
+from selftrain.models import Model
+from selftrain.plan.needs import Shape, resident_memory
+from selftrain.plan.pool import Pool, batches, with_one_right
+from selftrain.plan.rates import CALIBRATION_STEPS, SamplingRate, TrainingRate, checkpoints, tokens_read
+from selftrain.prompts import PromptConfig, Renderer
+from selftrain.records import Group, Groups, Judgement, Problem, Question, Response
+from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests
+from selftrain.store import STEPS, Workspace, read_json_lines, read_parquet
+from selftrain.training import TrainingConfig
+from selftrain.training_set import TrainingSet
+from selftrain.verbs import Verbs
+
+BLOCKS, SECONDS = 3, 5.0
+"""A calibration draws blocks of responses until there are so many, or it has heard every family for so long."""
+UNBLOCKED = 128
+"""Most requests of such a batch for an engine without blocks: it is about as quick with more."""
+EACH = 8
+"""Responses to a problem in a calibration of the sampling prompt, at least: recipes ask for more than audits."""
+UNKNOWN = Judgement(judgement="wrong", answer=None, reason="not judged by the plan")
+PURPOSE = "calibration"
+"""Of the calibration's responses: with another purpose they have other seeds than any of a run."""
+
+
+class PaperVerbs(Verbs):
+    """Verbs that draw, judge and train a little in a workspace of their own, the first time they have to.
+
+    All else is answered from that: a problem gets the responses of a calibration problem, and a candidate answers
+    the training prompt as its base answers the sampling prompt. What a run would do is written to `metrics` as a
+    run writes what it did, with the seconds expected.
+    """
+
+    def __init__(self, workspace: Workspace, *, config: RunConfig, metrics: Metrics, **settings: Any) -> None:
+        self._log = workspace.root / "calibration.jsonl"
+        super().__init__(workspace, metrics=Metrics(self._log), **settings)
+        self._config = config
+        self._ledger = metrics
+        self._bases: dict[str, Model] = {}
+        self._steps = config.workspace / STEPS
+        self._marks: dict[str, tuple[Judgement, int]] = {}
+        self._rates: dict[PromptConfig, SamplingRate] = {}
+        self._judging: float | None = None
+        self._draws = 0
+        self._training: tuple[TrainingRate, int] | None = None
+        self._scored: tuple[float, list[float]] | None = None
+        self._loading = 0.0
+        self._ready: str | None = None
+        self._block: int | None = None
+        self.pools: list[Pool] = []
+        self.prompts: dict[PromptConfig, list[tuple[int, str]]] = {}
+        """Of each prompt that is used, the (length in tokens, text) of an example and of the longest."""
+        self.longest_row = self.longest_completion = 0
+        """In tokens, as is everything that is long."""
+        self.trainings = self.checkpoints = 0
+        """How many trainings there are, and checkpoints in the longest."""
+        self.libraries = 0
+        """Bytes of memory held before a model was loaded."""
+
+    @property
+    def trained_bytes(self) -> int:
+        """Size of what one training saves; 0 if there was none."""
+        return self._training[1] if self._training else 0
+
+    def renderer(self, model: Model, prompt: PromptConfig) -> Renderer:
+        """See `Verbs.renderer`; models on paper have their base's tokenizer."""
+        return super().renderer(self._base(model), prompt)
+
+    def sample(
+        self,
+        model: Model,
+        problems: Sequence[Question],
+        n: int,
+        *,
+        prompt: PromptConfig,
+        sampling: SamplingConfig,
+        draw: Draw,
+    ) -> Samples:
+        """See `Verbs.sample`; what the run's workspace has of it costs nothing."""
+        base, renderer = self._base(model), self.renderer(model, prompt)
+        cell = self._cell(model, renderer, sampling, draw)
+        owed = requests(problems, n, renderer, digest(cell))
+        if not owed:
+            return Samples(tuple(problems), tuple(() for _ in problems), digest(cell))
+        self._look(base, prompt, renderer, list(owed.values()))
+        pool = self._pool_of(base, problems, n, prompt, sampling)
+        if model != base and draw.purpose != "train" and prompt == self._config.prompt:
+            pool = self._pool_of(base, problems, n, self._config.drawing_prompt, sampling)
+        grouped = tuple(
+            self._dealt(group, list(islice(owed.items(), place * n, (place + 1) * n)))
+            for place, group in enumerate(pool.deal(problems))
+        )
+        there = self._there(digest(cell))
+        missing = [response for responses in grouped for response in responses if response.id not in there]
+        self._count(f"sample {draw.purpose}", model, prompt, missing, owed)
+        return Samples(tuple(problems), grouped, digest(cell))
+
+    def judge(self, samples: Samples, problems: Sequence[Problem]) -> Groups:
+        """See `Verbs.judge`."""
+        rows = sum(map(len, samples.responses))
+        self._write("judge", rows * (self._judging or 0.0), rows=rows)
+        groups = []
+        for problem, responses in zip(samples.problems, samples.responses, strict=True):
+            marks = [self._marks.get(response.id, (UNKNOWN, -1)) for response in responses]
+            clusters = list(dict.fromkeys(cluster for _, cluster in marks))
+            numbers = tuple(clusters.index(cluster) for _, cluster in marks)
+            groups.append(
+                Group(problem=problem, responses=responses, judgements=tuple(j for j, _ in marks), clusters=numbers)
+            )
+        return Groups(groups)
+
+    def score(
+        self, model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], label: str = "score"
+    ) -> list[list[float]]:
+        """See `Verbs.score`."""
+        if not pairs:
+            return []
+        if self._scored is None:
+            few = pairs[: self._block or self._engine_config.at_once]
+            self._engine(self._base(model))
+            start = time.monotonic()
+            found = super().score(self._base(model), few)
+            took = time.monotonic() - start
+            self._scored = (took / _length(few), [value for values in found for value in values] or [0.0])
+        rate, values = self._scored
+        completions = sum(len(completion) for _, completion in pairs)
+        self._write(label, self._load(model) + rate * _length(pairs), rows=len(pairs), tokens=completions)
+        again = cycle(values)
+        return [list(islice(again, len(completion))) for _, completion in pairs]
+
+    def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, name: str) -> Model:
+        """See `Verbs.train`; the model it returns has no weights."""
+        base = self._base(parent)
+        if self._training is None:
+            self._training = self._calibrate_training(base, rows, config)
+        self._ready = None
+        tokens = sum(len(row.input_ids) for row in rows)
+        seconds = self._training[0].seconds(len(rows), tokens, config)
+        self._write("train", seconds, rows=len(rows), tokens=config.epochs * tokens)
+        self.longest_row = max(self.longest_row, *(len(row.input_ids) for row in rows))
+        ends = (len(row.input_ids) - row.completion_start for row in rows)
+        self.longest_completion = max(self.longest_completion, *ends)
+        self.checkpoints = max(self.checkpoints, checkpoints(len(rows), config))
+        self.trainings += 1
+        folder = self._workspace.root / "paper" / str(self.trainings)
+        folder.mkdir(parents=True)
+        made = Model(name=name, folder=folder, digest=f"paper {self.trainings}")
+        self._bases[made.digest] = base
+        return made
+
+    def merged(self, model: Model) -> Model:
+        """See `Verbs.merged`; there is nothing to merge."""
+        return model
+
+    def _base(self, model: Model) -> Model:
+        """The real model that one on paper descends from."""
+        return self._bases.get(model.digest, model)
+
+    def _look(self, base: Model, prompt: PromptConfig, renderer: Renderer, owed: Sequence[Asked]) -> None:
+        """Keeps examples of a prompt; raises ConfigError for one that the model cannot read."""
+        context = Shape.read(base.folder).context
+        for asked in owed:
+            check_room(len(asked.request.prompt), context)
+        longest = max((asked.request.prompt for asked in owed), key=len)
+        seen = self.prompts.get(prompt) or [(len(ids), renderer.text(ids)) for ids in [owed[0].request.prompt]]
+        self.prompts[prompt] = [seen[0], max(seen[-1], (len(longest), renderer.text(longest)))]
+
+    def _dealt(self, group: Group, owed: Sequence[tuple[str, Asked]]) -> tuple[Response, ...]:
+        dealt = []
+        for identity, asked in owed:
+            place = asked.index % len(group.responses)
+            known = group.responses[place]
+            self._marks[identity] = (group.judgements[place], group.clusters[place])
+            dealt.append(
+                Response(
+                    id=identity,
+                    problem=asked.problem,
+                    index=asked.index,
+                    text=known.text,
+                    tokens=known.tokens,
+                    logprobs=known.logprobs,
+                    finish=known.finish,
+                )
+            )
+        return tuple(dealt)
+
+    def _there(self, cell: str) -> set[str]:
+        """Ids of the responses that the run's own workspace has."""
+        folder = self._steps / f"sample-{cell}"
+        sealed, rows = folder / "rows.parquet", read_json_lines(folder / "rows.jsonl")
+        return {row["id"] for row in [*rows, *(read_parquet(sealed, ["id"]) if sealed.exists() else [])]}
+
+    def _count(
+        self, stage: str, model: Model, prompt: PromptConfig, missing: Sequence[Response], owed: dict[str, Asked]
+    ) -> None:
+        prompts = sorted(owed[response.id].request.prompt for response in missing)
+        tokens = sum(len(response.tokens) for response in missing)
+        if not missing:
+            return
+        seconds = self._rates[prompt].seconds(tokens_read(prompts, self._block), tokens) + self._load(model)
+        self._write(stage, seconds, rows=len(missing), tokens=tokens, prompt_tokens=sum(map(len, prompts)))
+
+    def _write(self, stage: str, seconds: float, *, rows: int, tokens: int = 0, prompt_tokens: int = 0) -> None:
+        made = {"rows": rows, "tokens": tokens, "prompt_tokens": prompt_tokens}
+        self._ledger.write("stage", stage=stage, seconds=round(seconds, 3), **made)
+
+    def _load(self, model: Model) -> float:
+        """Seconds until the engine has a model: none if it is the one it had."""
+        before, self._ready = self._ready, model.digest
+        return 0.0 if before == model.digest else self._loading
+
+    def _pool_of(
+        self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
+    ) -> Pool:
+        for pool in self.pools:
+            if pool.serves(prompt, sampling, n):
+                return pool
+        self.pools.append(self._calibrate(base, problems, n, prompt, sampling))
+        return self.pools[-1]
+
+    def _calibrate(
+        self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
+    ) -> Pool:
+        """Draws and judges some responses of a model under a prompt, and times it."""
+        n = max(n, EACH) if prompt == self._config.drawing_prompt else n
+        one = sampling.model_copy(update={"max_tokens": 1})
+        if self._loaded is None:
+            self.libraries = self.libraries or resident_memory()
+            _, self._loading = self._drawn(base, problems[:1], 1, prompt, one)
+            self._block = self._engine(base).block
+        size = max(1, (self._block or min(self._engine_config.at_once, UNBLOCKED)) // n)
+        few = batches(problems, size, BLOCKS + 1, by_family=prompt.shots > 0 and self._block is not None)
+        reading = 0.0
+        if prompt not in self._rates:
+            # Of prompts that are not used again: an engine may remember them.
+            unused = few.pop() if len(few) > 1 else few[0]
+            _, seconds = self._drawn(base, unused, n, prompt, one)
+            reading = seconds / self._read(base, unused, n, prompt)
+        families = {problem.family for batch in few for problem in batch}
+        groups: list[Group] = []
+        blocks = []
+        for batch in few[:BLOCKS]:
+            samples, seconds = self._drawn(base, batch, n, prompt, sampling)
+            groups += self._judged(samples)
+            drawn = sum(len(response.tokens) for responses in samples.responses for response in responses)
+            blocks.append((seconds, self._read(base, batch, n, prompt), drawn))
+            unseen = families - {group.problem.family for group in groups}
+            if sum(seconds for seconds, *_ in blocks) > SECONDS and not unseen:
+                break
+        if prompt not in self._rates:
+            self._rates[prompt] = SamplingRate.of(reading, blocks)
+        return Pool(prompt, sampling, n, with_one_right(groups), sum(seconds for seconds, *_ in blocks))
+
+    def _drawn(
+        self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
+    ) -> tuple[Samples, float]:
+        self._draws += 1
+        start = time.monotonic()
+        draw = Draw(PURPOSE, self._draws)
+        samples = super().sample(base, problems, n, prompt=prompt, sampling=sampling, draw=draw)
+        return samples, time.monotonic() - start
+
+    def _read(self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig) -> int:
+        renderer = self.renderer(base, prompt)
+        prompts = sorted(renderer.prompt(problem) for problem in problems for _ in range(n))
+        return tokens_read(prompts, self._block)
+
+    def _judged(self, samples: Samples) -> list[Group]:
+        """The responses judged, if their problems came with gold answers."""
+        problems = [problem for problem in samples.problems if isinstance(problem, Problem)]
+        if len(problems) < len(samples.problems):
+            parts = zip(samples.problems, samples.responses, strict=True)
+            return [
+                Group(problem=p, responses=r, judgements=(UNKNOWN,) * len(r), clusters=(0,) * len(r)) for p, r in parts
+            ]
+        start = time.monotonic()
+        groups = super().judge(samples, problems)
+        # The quickest: in the first ones the judge's processes are still starting.
+        rate = (time.monotonic() - start) / sum(map(len, samples.responses))
+        self._judging = min(rate, self._judging or rate)
+        return list(groups)
+
+    def _calibrate_training(self, base: Model, rows: TrainingSet, config: TrainingConfig) -> tuple[TrainingRate, int]:
+        """Trains for a few steps on rows of all lengths; also returns the size of what was saved."""
+        wanted = CALIBRATION_STEPS * config.batch_size
+        ordered = sorted(rows, key=lambda row: len(row.input_ids))
+        few = [ordered[place * len(ordered) // wanted] for place in range(wanted)]
+        short = config.model_copy(update={"epochs": 1, "trl": {**config.trl, "max_steps": CALIBRATION_STEPS}})
+        start = time.monotonic()
+        made = super().train(base, TrainingSet(tuple(few), normalised=False), short, name=PURPOSE)
+        seconds = time.monotonic() - start
+        ends = [line["seconds"] for line in read_json_lines(self._log) if line["event"] == "train"]
+        tokens = sum(len(row.input_ids) for row in few) // CALIBRATION_STEPS
+        saved = made.adapter or made.folder
+        return TrainingRate.of(seconds, ends, tokens), sum(path.stat().st_size for path in saved.iterdir())
+
+
+def _length(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int:
+    return sum(len(prompt) + len(completion) for prompt, completion in pairs)

@@ -1,0 +1,135 @@
+"""A plan in a terminal: before the run what it will come to, after it what it came to beside that."""
+
+import json
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from selftrain.plan.plan import Need, Plan, PromptSeen
+from selftrain.plan.stages import Stage, by_name, read_stages, total
+from selftrain.progress import printable
+from selftrain.run_folder import RunFolder
+
+WIDTH = 96
+SHOWN = 1500
+"""Characters of a prompt that are printed."""
+
+
+def tell_plan(plan: Plan) -> None:
+    """Prints a plan."""
+    console = Console(file=sys.stdout, highlight=False, markup=False)
+    for seen in plan.prompts:
+        console.print(_prompt_line(seen), soft_wrap=True)
+        console.print(Text(_shortened(printable(seen.text)), style="dim"), soft_wrap=True)
+        console.print()
+    console.print(_stages(plan))
+    for line in _lines(plan):
+        console.print(printable(line), soft_wrap=True)
+
+
+def compared(folder: Path) -> list[str]:
+    """Of a run with a plan, what was planned beside what became true, by stage over all rounds.
+
+    A few lines of at most `WIDTH` characters; none without a plan of the run's own configuration.
+    """
+    plan = _kept(folder)
+    if not plan:
+        return []
+    planned, true = by_name(plan), by_name(read_stages(RunFolder(folder).metrics))
+    sides = {name: (planned.get(name), true.get(name)) for name in {**planned, **true}}
+    table = Table(title="planned, and what it came to", title_justify="left")
+    for name in ("stage", "planned s", "s", "planned rows", "rows", "planned tokens", "tokens"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for name, (before, after) in sides.items():
+        table.add_row(name, *_beside(before, after))
+    table.add_section()
+    whole, came = total(planned.values()), total(true.values()) if true else None
+    table.add_row("total", *_beside(whole, came))
+    ratio = f"the run took {came.seconds / whole.seconds:.2f} of the time planned" if came and whole.seconds else ""
+    console = Console(file=StringIO(), width=WIDTH, highlight=False, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in (*capture.get().splitlines(), ratio) if line.strip()]
+
+
+def _kept(folder: Path) -> list[Stage] | None:
+    """The stages of the plan in a run's folder."""
+    run = RunFolder(folder)
+    try:
+        kept = json.loads(run.plan.read_text(encoding="utf-8"))
+        return [Stage(**stage) for stage in kept["stages"]] if kept["config"] == run.settings else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _beside(planned: Stage | None, true: Stage | None) -> Iterator[str]:
+    for name in ("seconds", "rows", "tokens"):
+        for stage in (planned, true):
+            yield f"{getattr(stage, name):,.0f}" if stage else ""
+
+
+def _stages(plan: Plan) -> Table:
+    table = Table(title="planned", title_justify="left")
+    for name in ("round", "stage", "rows", "prompt tokens", "tokens", "time"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage in plan.stages:
+        table.add_row(str(stage.round), stage.stage, *_figures(stage))
+    table.add_section()
+    table.add_row("", "total", *_figures(total(plan.stages)))
+    return table
+
+
+def _figures(stage: Stage) -> tuple[str, ...]:
+    return (f"{stage.rows:,}", f"{stage.prompt_tokens:,}", f"{stage.tokens:,}", duration(stage.seconds))
+
+
+def _prompt_line(seen: PromptSeen) -> str:
+    length = f"{seen.tokens:,} tokens, the longest {seen.longest:,}"
+    if not seen.responses:
+        return f"{seen.name} ({length}):"
+    each, speed = seen.completion_tokens / seen.responses, seen.completion_tokens / max(seen.seconds, 1e-9)
+    return (
+        f"{seen.name} ({length}); of {seen.responses} calibration responses {seen.finished} finished, {seen.right} "
+        f"are right; {each:.1f} tokens each, {speed:,.0f} tokens/s:"
+    )
+
+
+def _shortened(text: str) -> str:
+    half = SHOWN // 2
+    return text if len(text) <= SHOWN else f"{text[:half]} [... {len(text) - SHOWN:,} characters ...] {text[-half:]}"
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield f"time: {duration(plan.seconds)} (calibration: {duration(plan.calibration_seconds)})"
+    yield f"disk: {size(plan.disk.peak)} at the peak, {size(plan.disk.kept)} stay; {_free(plan.disk)}, {plan.folder}"
+    needed, measured = size(plan.memory.peak), size(plan.memory.measured)
+    yield f"memory: {needed} at the peak ({measured} in the calibration); {_free(plan.memory)}"
+    for note in plan.notes:
+        yield f"note: {note}"
+    for what, need, cure in (
+        ("disk", plan.disk, "free some space or name another workspace"),
+        ("memory", plan.memory, "lower engine.batch and training.micro_batch_size, or use a smaller model"),
+    ):
+        if not need.suffices:
+            yield f"warning: the {what} will not suffice: {cure}"
+
+
+def _free(need: Need) -> str:
+    return "what is free is unknown" if need.free is None else f"{size(need.free)} free"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them, such as `48 s`, `12 min` or `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: int) -> str:
+    """Bytes as people say them, such as `1.6 GB`."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,328 @@
+"""The charts of a page: each a plotly figure in plain JSON, one sentence to read it by, and its numbers as a table.
+
+Colours are names such as `@after`; the page puts in those of the light or the dark scheme.
+"""
+
+import html
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selftrain.audit import Audit
+from selftrain.progress import printable
+from selftrain.report.changes import Change, by_group
+from selftrain.report.record import RoundRecord
+from selftrain.report.responses import Drawn, cluster_key
+from selftrain.report.words import seconds_words
+from selftrain.signals import answer_entropy
+
+Trace = dict[str, Any]
+LABEL = 24
+"""Characters of a line in a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart."""
+
+    name: str
+    title: str
+    sentence: str
+    """What to see in it."""
+    note: str
+    """What it rests on: n, interval, units."""
+    traces: list[Trace]
+    layout: dict[str, Any]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What plotly draws."""
+        return {"data": self.traces, "layout": self.layout}
+
+
+def curve_chart(audit: Audit, split: str) -> Chart:
+    """pass@k of both models for every k."""
+    curve, level = audit.curve, f"{100 * (1 - audit.settings.alpha):g} %"
+    last = curve.ks[-1]
+    many = f", and {curve.after[-1]:.0%} with {last} (before {curve.before[-1]:.0%})" if last > 1 else ""
+    crossing = f" From k = {curve.crossover} on the model before is ahead." if curve.crossover else ""
+    traces = [
+        *_banded("before", "@before", "dash", curve.ks, curve.before, curve.before_low, curve.before_high),
+        *_banded("after", "@after", "solid", curve.ks, curve.after, curve.after_low, curve.after_high),
+    ]
+    ends = zip(
+        curve.ks, curve.before, curve.before_low, curve.before_high, curve.after, curve.after_low, curve.after_high,
+        strict=True,
+    )  # fmt: skip
+    return Chart(
+        name="curve",
+        title="Solved within k responses",
+        sentence=f"With one response the model solves {curve.after[0]:.0%} of the problems "
+        f"(before {curve.before[0]:.0%}){many}.{crossing}",
+        note=f"{audit.labels['before']['model']} (before) and {audit.labels['after']['model']} (after) on "
+        f"{audit.counts['problems']:,} {split} problems; bands: {level} intervals, by resampling problems.",
+        traces=traces,
+        layout={
+            "height": 340,
+            "xaxis": {"title": {"text": "k, responses a problem"}, "tickvals": _ticks(last), "range": _reach(last)},
+            "yaxis": {"title": {"text": "pass@k, share of problems"}, "range": [0, 1], "tickformat": ".0%"},
+        },
+        columns=("k", "before", "interval", "after", "interval"),
+        rows=[
+            (str(k), f"{b:.3f}", f"{bl:.3f} to {bh:.3f}", f"{a:.3f}", f"{al:.3f} to {ah:.3f}")
+            for k, b, bl, bh, a, al, ah in ends
+        ],
+    )
+
+
+def gains_chart(found: Sequence[Change], beside: Sequence[Change], audit: Audit, split: str) -> Chart:
+    """Problems whose share of right responses rose or fell, by group."""
+    rose, fell = sum(c.difference > 1e-9 for c in found), sum(c.difference < -1e-9 for c in found)
+    groups = [*by_group(found), *by_group(beside)]
+    names = [_label(g.name, g.problems) for g in groups]
+    reach = next(r for r in (10, 25, 50, 100) if 100 * max(max(g.rose, g.fell) / g.problems for g in groups) <= r)
+    each = audit.labels["after"]["samples"]
+    return Chart(
+        name="gains",
+        title="Gains and losses by kind of problem",
+        sentence=f"{rose:,} of {len(found):,} {split} problems are answered right more often than before, "
+        f"{fell:,} less often, {len(found) - rose - fell:,} as often.",
+        note=f"Share of a group's problems whose share of right responses rose or fell, {each} responses a problem "
+        "and model. Sampling alone moves problems both ways.",
+        traces=[
+            _bars("fell", "@loss", [-100 * g.fell / g.problems for g in groups], [f"{g.fell}" for g in groups]),
+            _bars("rose", "@gain", [100 * g.rose / g.problems for g in groups], [f"{g.rose}" for g in groups]),
+        ],
+        layout={
+            **_rows_layout(names, 54),
+            "barmode": "relative",
+            "xaxis": {
+                "title": {"text": "problems of the group, %"},
+                "range": [-reach, reach],
+                "tickvals": [-reach, -reach / 2, 0, reach / 2, reach],
+                "ticktext": [f"{abs(share):g}" for share in (reach, reach / 2, 0, reach / 2, reach)],
+                "zeroline": True,
+            },
+        },
+        columns=("group", "problems", "rose", "as before", "fell"),
+        rows=[(printable(g.name), str(g.problems), str(g.rose), str(g.same), str(g.fell)) for g in groups],
+    )
+
+
+def support_chart(audit: Audit, split: str) -> Chart | None:
+    """Problems solved before, after, by both or neither; beside it the parent against itself."""
+    if audit.support is None:
+        return None
+    chance = audit.null and audit.null.support
+    bars = {"after training": audit.support, **({"chance alone": chance} if chance else {})}
+    kinds = {"kept": "@kept", "gained": "@gain", "lost": "@loss", "neither": "@neither"}
+    k = audit.counts["largest common k"]
+    again = " (sampling the same model again gains {gained:.0f} and loses {lost:.0f})"
+    return Chart(
+        name="support",
+        title="Which problems are solved at all",
+        sentence=f"{audit.support['gained']:.0f} problems are solved that were not before and "
+        f"{audit.support['lost']:.0f} are lost{again.format(**chance) if chance else ''}.",
+        note=f"Solved: at least one right answer in {k} responses; {split} problems. "
+        "Chance alone: the model before, sampled a second time.",
+        traces=[
+            _bars(kind, colour, [b[kind] for b in bars.values()], [f"{b[kind]:.0f}" for b in bars.values()])
+            for kind, colour in kinds.items()
+        ],
+        layout={**_rows_layout(list(bars)), "barmode": "stack", "xaxis": {"title": {"text": "problems"}}},
+        columns=("", *kinds),
+        rows=[(name, *(f"{b[kind]:.0f}" for kind in kinds)) for name, b in bars.items()],
+    )
+
+
+def weights_chart(found: RoundRecord, drawn: Drawn, clusters: Mapping[str, Sequence[int]]) -> Chart | None:
+    """Weight of each training row against the entropy of the answers to its problem."""
+    points: Counter[tuple[float, float]] = Counter()
+    for row in found.rows:
+        shown = drawn.get(row["problem"], ())
+        groups = clusters.get(cluster_key(row["problem"], shown))
+        if groups:
+            counts = Counter(c for c, one in zip(groups, shown, strict=True) if one.mark != "unjudged")
+            points[round(answer_entropy(list(counts.values())), 3), round(row["weight"], 3)] += 1
+    if not points:
+        return None
+    seen = sorted(points)
+    weights = [row["weight"] for row in found.rows]
+    even = max(weights) - min(weights) < 1e-6
+    said = "All rows weigh the same." if even else f"Weights run from {min(weights):.2f} to {max(weights):.2f}."
+    return Chart(
+        name=f"weights-{found.number}",
+        title=f"Weights of the training rows, round {found.number}",
+        sentence=f"{said} An entropy of 0 means that all answers of the model to the question agreed.",
+        note=f"{sum(points.values()):,} training rows; a larger dot stands for more rows.",
+        traces=[
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "cliponaxis": False,
+                "x": [entropy for entropy, _ in seen],
+                "y": [weight for _, weight in seen],
+                "customdata": [points[point] for point in seen],
+                "marker": {
+                    "color": "@after",
+                    "opacity": 0.75,
+                    "sizemode": "area",
+                    "size": [points[point] for point in seen],
+                    "sizeref": 2 * max(points.values()) / 30**2,
+                    "sizemin": 3,
+                },
+                "hovertemplate": "entropy %{x:.2f} bits, weight %{y:.2f}: %{customdata} rows<extra></extra>",
+            }
+        ],
+        layout={
+            "height": 320,
+            "xaxis": {"title": {"text": "answer entropy of the question, bits"}, "range": _room(e for e, _ in seen)},
+            "yaxis": {"title": {"text": "weight, mean 1"}, "range": _room(w for _, w in seen)},
+        },
+        columns=("entropy, bits", "weight", "rows"),
+        rows=[(f"{e:.3f}", f"{w:.3f}", str(points[e, w])) for e, w in seen],
+    )
+
+
+def funnel_chart(found: RoundRecord) -> Chart | None:
+    """From the questions asked to the training rows."""
+    f = found.funnel
+    if not f:
+        return None
+    responses = {"responses drawn": f["responses"], "judged": f["right"] + f["wrong"], "judged right": f["right"]}
+    questions = {"questions asked": f["questions"], "with a right response": f["groups_right"]}
+    rows = {"training rows": f["rows"]}
+    kinds = (("responses", "@before", responses, 0), ("questions", "@kept", questions, 3), ("rows", "@after", rows, 5))
+    dropped = [(f"dropped: {reason}", f"{count:,}") for reason, count in f["dropped"].items()]
+    counts = {**responses, "unjudged": f["unjudged"], **questions, **rows}
+    return Chart(
+        name=f"funnel-{found.number}",
+        title=f"From samples to training rows, round {found.number}",
+        sentence=f"Of {f['responses']:,} responses to {f['questions']:,} questions {f['right']:,} were right; "
+        f"{f['rows']:,} became training rows.",
+        note="; ".join(f"{count} {name}" for name, count in dropped) or "No question and no row was dropped.",
+        traces=[
+            _bars(kind, colour, list(values.values()), [f"{v:,}" for v in values.values()], "outside", first)
+            for kind, colour, values, first in kinds
+        ],
+        layout={
+            **_rows_layout([*responses, *questions, *rows]),
+            "barmode": "stack",
+            "xaxis": {"title": {"text": "number"}},
+        },
+        columns=("", "number"),
+        rows=[*((name, f"{count:,}") for name, count in counts.items()), *dropped],
+    )
+
+
+def stages_chart(stages: Mapping[str, Mapping[str, float]]) -> Chart | None:
+    """Seconds, and tokens, of each stage."""
+    if not stages:
+        return None
+    total = sum(stage["seconds"] for stage in stages.values())
+    longest = max(stages, key=lambda name: stages[name]["seconds"])
+    words = [seconds_words(stage["seconds"]) for stage in stages.values()]
+    return Chart(
+        name="stages",
+        title="Time and tokens by stage",
+        sentence=f"The run took {seconds_words(total)}, most of it in {longest} "
+        f"({stages[longest]['seconds'] / (total or 1):.0%}).",
+        note="Over all sessions of the run. What was read back from an earlier run took no time, what a killed "
+        "process was at is not counted.",
+        traces=[_bars("seconds", "@after", [s["seconds"] for s in stages.values()], words, "outside")],
+        layout={**_rows_layout(list(stages)), "xaxis": {"title": {"text": "seconds"}}},
+        columns=("stage", "seconds", "rows made", "tokens", "tokens a second"),
+        rows=[
+            (
+                name,
+                f"{s['seconds']:,.1f}",
+                f"{s['rows']:,.0f}",
+                f"{s['tokens']:,.0f}",
+                f"{s['tokens'] / s['seconds']:,.0f}" if s["tokens"] and s["seconds"] else "",
+            )
+            for name, s in stages.items()
+        ],
+    )
+
+
+def _banded(
+    name: str, colour: str, dash: str, ks: list[int], line: list[float], low: list[float], high: list[float]
+) -> list[Trace]:
+    edge = {"type": "scatter", "x": ks, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    point: Trace = {
+        "type": "scatter",
+        "name": name,
+        "x": ks,
+        "y": line,
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 2.5, "dash": dash},
+        "marker": {"color": colour, "size": 7, "symbol": "circle" if dash == "solid" else "diamond"},
+        "customdata": ks,
+        "hovertemplate": f"{name}, k=%{{customdata}}: %{{y:.1%}}<extra></extra>",
+    }
+    if len(ks) == 1:
+        error = {"array": [high[0] - line[0]], "arrayminus": [line[0] - low[0]]}
+        return [{**point, "x": [0.95 if dash == "dash" else 1.05], "error_y": error}]
+    return [{**edge, "y": low}, {**edge, "y": high, "fill": "tonexty", "fillcolor": f"{colour}-band"}, point]
+
+
+def _bars(
+    name: str, colour: str, values: Sequence[float], texts: Sequence[str], place: str = "auto", first: int = 0
+) -> Trace:
+    """Bars at the places `first`, `first` + 1, ...: by number, since two labels may read the same."""
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "y": list(range(first, first + len(values))),
+        "x": list(values),
+        "text": [text if value else "" for text, value in zip(texts, values, strict=True)],
+        "textposition": place,
+        "textangle": 0,
+        "cliponaxis": False,
+        "marker": {"color": colour},
+        "hovertemplate": f"{name} %{{text}}<extra></extra>",
+    }
+
+
+def _rows_layout(labels: Sequence[str], each: int = 34) -> dict[str, Any]:
+    return {
+        "height": 70 + each * len(labels),
+        "uniformtext": {"minsize": 9, "mode": "hide"},
+        "bargap": 0.3,
+        "yaxis": {
+            "range": [len(labels) - 0.5, -0.5],
+            "tickvals": list(range(len(labels))),
+            "ticktext": list(labels),
+            "showgrid": False,
+            "zeroline": False,
+        },
+    }
+
+
+def _label(name: str, count: int) -> str:
+    """A name from data as plotly may draw it: short lines, since they share a narrow window with the bars, and
+    escaped, since plotly reads some markup in labels."""
+    short = printable(name) if len(name) <= 50 else printable(name[:47]) + "..."
+    lines = textwrap.wrap(f"{short} n={count}", LABEL, max_lines=3, placeholder=" ...")
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
+def _ticks(last: int) -> list[int]:
+    if last <= 8:
+        return list(range(1, last + 1))
+    powers = [2**i for i in range(last.bit_length()) if 2**i <= last]
+    return [*(p for p in powers if p <= 0.75 * last), last]
+
+
+def _reach(last: int) -> list[float]:
+    return [0.7, last + 0.3] if last <= 8 else [1 - 0.02 * last, 1.02 * last]
+
+
+def _room(values: Iterable[float]) -> list[float]:
+    """An axis from 0 with some room for the dots at its ends."""
+    most = max(values) or 1.0
+    return [-0.05 * most, 1.08 * most]

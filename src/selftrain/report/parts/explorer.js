@@ -1,0 +1,174 @@
+"use strict";
+// The list of problems. Every text reaches the page as textContent.
+data.then(({ views }) => {
+  if (!views.length) return;
+  const PAGE = 20;
+  const MARKS = { r: ["right", "\u2713 right"], w: ["wrong", "\u2717 wrong"], u: ["", "? unjudged"] };
+  const get = (id) => document.getElementById(id);
+  let page = 0, found = [];
+
+  function make(tag, name, text) {
+    const node = document.createElement(tag);
+    if (name) node.className = name;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+
+  // What is asked for again and again while one types, worked out once.
+  function known(item) {
+    const [id, part, family, level, question, gold, sides] = item;
+    const rates = sides.map((side) => {
+      const judged = side.filter((r) => r[1] !== "u").length;
+      return { right: side.filter((r) => r[1] === "r").length, judged, all: side.length };
+    });
+    const suite = part.startsWith("suite ") ? part.slice(6).split(", ").slice(0, -1).join(", ") : "";
+    const group = [suite, family, level].filter(Boolean).join(", ");
+    const every = sides.flat();
+    const text = [id, question, gold, ...every.map((r) => r[0]), ...every.map((r) => r[2] ?? "")].join("\n").toLowerCase();
+    return { id, group, question, gold, sides, rates, text, every };
+  }
+  const share = (rate) => (rate.judged ? rate.right / rate.judged : NaN);
+  const change = (p) => share(p.rates[1]) - share(p.rates[0]);
+  const solved = (p, side) => p.rates[side].right > 0;
+  const both = (p) => p.rates.every((rate) => rate.judged);
+  const COMMON = {
+    "with an unjudged response": (p) => p.every.some((r) => r[1] === "u"),
+    "with a response cut at the token limit": (p) => p.every.some((r) => r[3]),
+  };
+  const PAIR = {
+    "all": () => true,
+    "rose": (p) => change(p) > 1e-9,
+    "fell": (p) => change(p) < -1e-9,
+    "gained: solved only after": (p) => both(p) && !solved(p, 0) && solved(p, 1),
+    "lost: solved only before": (p) => both(p) && solved(p, 0) && !solved(p, 1),
+    "kept: solved before and after": (p) => both(p) && solved(p, 0) && solved(p, 1),
+    "neither": (p) => both(p) && !solved(p, 0) && !solved(p, 1),
+    ...COMMON,
+  };
+  const DRAWN = {
+    "all": () => true,
+    "trained on": (p) => p.every.some((r) => r[5] !== null),
+    "not trained on": (p) => p.every.every((r) => r[5] === null),
+    "no right response": (p) => !solved(p, 0),
+    "all right": (p) => p.rates[0].judged > 0 && p.rates[0].right === p.rates[0].judged,
+    ...COMMON,
+  };
+  const lists = views.map((view) => {
+    let items = null;
+    const outcomes = view.sides.length > 1 ? PAIR : DRAWN;
+    return { view, outcomes, items: () => (items ??= view.items.map(known)) };
+  });
+  const list = () => lists[get("view").selectedIndex];
+
+  function options(select, names) {
+    select.replaceChildren(...names.map((name) => make("option", "", name)));
+  }
+
+  function choose() {
+    const { items, outcomes } = list();
+    options(get("group"), ["all", ...[...new Set(items().map((p) => p.group))].filter(Boolean).sort()]);
+    options(get("outcome"), Object.keys(outcomes));
+    filter();
+  }
+
+  function filter() {
+    const { view, outcomes, items } = list();
+    const group = get("group"), wanted = get("search").value.trim().toLowerCase();
+    const keep = Object.values(outcomes)[get("outcome").selectedIndex];
+    found = items().filter((p) =>
+      (group.selectedIndex <= 0 || p.group === group.value) && keep(p) && (!wanted || p.text.includes(wanted)));
+    page = 0;
+    const left = view.all - view.items.length;
+    get("count").textContent = `${found.length.toLocaleString("en")} of ${view.items.length.toLocaleString("en")} problems` +
+      (left ? `; ${left.toLocaleString("en")} more are not in this file, to bound its size` : "");
+    show();
+  }
+
+  function rateText(rate) {
+    const unjudged = rate.all - rate.judged;
+    return `${rate.right} of ${rate.judged}` + (unjudged ? ` (+${unjudged} unjudged)` : "");
+  }
+
+  function response(r) {
+    const [text, mark, answer, cut, reason, weight] = r;
+    const box = make("div", weight === null ? "response" : "response used");
+    const head = make("p", "note");
+    head.append(make("span", `chip ${MARKS[mark][0]}`, MARKS[mark][1]));
+    const facts = [answer === null ? "no answer" : `answer ${answer}`, reason, cut ? "cut at the token limit" : "finished"];
+    if (weight !== null) facts.push(`trained on, weight ${weight}`);
+    head.append(" " + facts.filter(Boolean).join(" \u00B7 "));
+    const body = make("div", "text", text || "(empty)");
+    body.tabIndex = 0;
+    box.append(head, body);
+    return box;
+  }
+
+  function detail(problem, width) {
+    const row = make("tr", "detail"), cell = make("td");
+    cell.colSpan = width;
+    const question = make("div", "text", problem.question);
+    question.tabIndex = 0;
+    cell.append(make("h3", "", "question"), question, make("h3", "", "gold answer"), make("div", "text", problem.gold || "(none)"));
+    const sides = make("div", "sides");
+    problem.sides.forEach((responses, i) => {
+      const side = make("div");
+      side.append(make("h3", "", `${list().view.sides[i]}: ${rateText(problem.rates[i])} right`), ...responses.map(response));
+      sides.append(side);
+    });
+    cell.append(sides, make("p", "note", `problem ${problem.id}`));
+    row.append(cell);
+    return row;
+  }
+
+  function line(problem) {
+    const row = make("tr"), first = make("td"), button = make("button", "open");
+    const question = problem.question.replace(/\s+/g, " ");
+    button.type = "button";
+    button.textContent = question.length > 140 ? question.slice(0, 137) + "..." : question;
+    button.setAttribute("aria-expanded", "false");
+    first.append(button);
+    const gold = problem.gold.length > 40 ? problem.gold.slice(0, 37) + "..." : problem.gold;
+    row.append(first, make("td", "extra", problem.group), make("td", "extra", gold));
+    problem.rates.forEach((rate, i) => {
+      const moved = i === 1 ? change(problem) : 0;
+      const name = moved > 1e-9 ? " rose" : moved < -1e-9 ? " fell" : "";
+      const arrow = moved > 1e-9 ? " \u25B2" : moved < -1e-9 ? " \u25BC" : "";
+      row.append(make("td", "rate" + name, rateText(rate) + arrow));
+    });
+    if (problem.rates.length === 1) {
+      const weights = problem.every.filter((r) => r[5] !== null).map((r) => r[5].toFixed(2));
+      row.append(make("td", "rate", weights.join(", ")));
+    }
+    button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-expanded") === "true";
+      button.setAttribute("aria-expanded", String(!open));
+      if (open) row.nextSibling.remove();
+      else row.after(detail(problem, row.children.length));
+    });
+    return row;
+  }
+
+  function show() {
+    const pages = Math.max(1, Math.ceil(found.length / PAGE));
+    const [head] = get("problems").tHead.children.length ? get("problems").tHead.children : [get("problems").tHead.insertRow()];
+    const names = list().view.sides.length > 1 ? ["before", "after"] : ["right", "weight"];
+    head.replaceChildren(...["question", "kind", "gold", ...names].map((name, i) => {
+      const cell = make("th", i === 1 || i === 2 ? "extra" : "", name);
+      cell.scope = "col";
+      return cell;
+    }));
+    get("problems").tBodies[0].replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(line));
+    get("place").textContent = `page ${page + 1} of ${pages}`;
+    get("previous").disabled = page === 0;
+    get("next").disabled = page >= pages - 1;
+  }
+
+  options(get("view"), views.map((view) => view.title));
+  get("view").addEventListener("change", choose);
+  for (const id of ["group", "outcome"]) get(id).addEventListener("change", filter);
+  get("search").addEventListener("input", filter);
+  document.querySelector(".tools").addEventListener("submit", (event) => event.preventDefault());
+  get("previous").addEventListener("click", () => { page -= 1; show(); });
+  get("next").addEventListener("click", () => { page += 1; show(); });
+  choose();
+});

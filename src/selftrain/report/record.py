@@ -1,0 +1,139 @@
+"""What the folder of a run says of it, read back for people: no model and no task code is loaded."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from selftrain.audit import Audit
+from selftrain.errors import WorkspaceError
+from selftrain.metrics import Metrics
+from selftrain.store import STEPS, Row, read_parquet
+
+T = TypeVar("T")
+FUNNEL = ("draws", "questions", "responses", "right", "wrong", "unjudged", "groups_right", "rows", "dropped")
+"""What the counts of a round must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round, as far as it came."""
+
+    number: int
+    funnel: Mapping[str, Any]
+    """Counts from questions to rows; empty until the training set is there."""
+    audit: Audit | None
+    """Parent against candidate on select."""
+    facts: Mapping[str, Any]
+    """What was decided; empty until it was."""
+    rows: tuple[Row, ...]
+    """`problem`, `response` and `weight` of each training row."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run, as far as it came."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    digests: Mapping[str, str]
+    problems: tuple[Row, ...]
+    """Rows of problems.parquet; empty if the run was stopped before it was written."""
+    baseline: Mapping[str, Any]
+    rounds: tuple[RoundRecord, ...]
+    audit: Audit | None
+    """The final model against the base on test; None if nothing was promoted or the run is not finished."""
+    result: Mapping[str, Any]
+    """Empty if the run is not finished."""
+    stages: Mapping[str, Mapping[str, float]]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.config["name"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the loop came to its end."""
+        return bool(self.result)
+
+    @property
+    def steps(self) -> Iterator[Path]:
+        """The steps that the run used, as far as it noted them."""
+        parts = [self.baseline, *(part for r in self.rounds for part in (r.funnel, r.facts)), self.result]
+        names = dict.fromkeys(str(name) for part in parts for name in part.get("steps", ()))
+        yield from (self.folder.parent / STEPS / Path(name).name for name in names)
+
+    @property
+    def latest(self) -> tuple[Audit, str] | None:
+        """The audit that tells most, and the split it is of: the final one, else that of the last audited round."""
+        if self.audit:
+            return self.audit, "test"
+        audits = [r.audit for r in self.rounds if r.audit]
+        return (audits[-1], "select") if audits else None
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Reads a run. Raises WorkspaceError if the folder is none, or a file in it is damaged."""
+    if not (folder / "run.yaml").exists():
+        raise WorkspaceError(f"{folder} is not the folder of a run: it has no run.yaml; name one such as runs/demo")
+    made = _parsed(folder / "run.yaml", _settings)
+    result = _json(folder / "result.json", "promoted")
+    problems = folder / "problems.parquet"
+    numbers = sorted(int(path.name) for path in (folder / "rounds").glob("[0-9]*") if path.name.isdigit())
+    return RunRecord(
+        folder=folder.resolve(),
+        config={"name": folder.name, **made["config"]},
+        versions=made["versions"],
+        digests=made["digests"],
+        problems=tuple(read_parquet(problems)) if problems.exists() else (),
+        baseline=_json(folder / "rounds" / "00" / "baseline.json", "pass@1"),
+        rounds=tuple(_round(folder, number) for number in numbers if number),
+        audit=_audit(folder / "audit.json") if result else None,
+        result=result,
+        stages=Metrics(folder / "metrics.jsonl").stage_totals(),
+    )
+
+
+def _round(folder: Path, number: int) -> RoundRecord:
+    place = folder / "rounds" / f"{number:02d}"
+    rows = place / "training.parquet"
+    return RoundRecord(
+        number=number,
+        funnel=_json(place / "funnel.json", *FUNNEL),
+        audit=_audit(place / "audit.json"),
+        facts=_json(place / "round.json", "promoted", "reason"),
+        rows=tuple(read_parquet(rows, ["problem", "response", "weight"])) if rows.exists() else (),
+    )
+
+
+def _audit(path: Path) -> Audit | None:
+    return _parsed(path, lambda text: Audit.from_json(json.loads(text))) if path.exists() else None
+
+
+def _settings(text: str) -> dict[str, dict[str, Any]]:
+    made = {key: dict(value) for key, value in yaml.safe_load(text).items()}
+    config = made["config"]
+    _ = made["versions"], made["digests"], config["model"], config["rounds"], config["seed"]
+    _ = config["task"]["name"], config["recipe"]["name"]
+    return made
+
+
+def _json(path: Path, *wanted: str) -> dict[str, Any]:
+    def parse(text: str) -> dict[str, Any]:
+        found = dict(json.loads(text))
+        _ = [found[name] for name in wanted]
+        return found
+
+    return _parsed(path, parse) if path.exists() else {}
+
+
+def _parsed(path: Path, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RecursionError):
+        raise WorkspaceError(f"{path} is damaged: restore it from a copy, or run again under another name") from None

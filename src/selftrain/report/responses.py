@@ -1,0 +1,77 @@
+"""The responses of a run with what was said of them, found in the workspace's steps."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selftrain.digest import digest
+from selftrain.report.record import RunRecord
+from selftrain.store import Row, read_parquet
+
+Drawn = Mapping[str, "tuple[Shown, ...]"]
+"""Responses by problem id, in index order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A response and its judgement."""
+
+    id: str
+    text: str
+    finish: str
+    mark: str
+    """right, wrong or unjudged."""
+    answer: str | None
+    reason: str
+
+
+class Responses:
+    """Finds the responses of a run; a step that is gone, or a response never judged, is left out."""
+
+    def __init__(self, run: RunRecord) -> None:
+        self._steps = {path.name: path for path in run.steps}
+        self._judged: dict[str, list[Path]] = {}
+        for path in self._steps.values():
+            if path.name.startswith("judge-") and (path / "step.json").exists():
+                inputs = json.loads((path / "step.json").read_text(encoding="utf-8"))["inputs"]
+                self._judged.setdefault(f"sample-{inputs['of']}", []).append(path)
+
+    def drawn(self, step: str, each: int, problems: Iterable[Row]) -> Drawn:
+        """The first `each` responses that a sample step holds to each of the problems (rows of problems.parquet)."""
+        asked = {row["id"]: row for row in problems}
+        found: dict[str, dict[int, Shown]] = {}
+        judged = {row["id"]: row for path in self._judged.get(step, ()) for row in _rows(path)}
+        path = self._steps.get(step)
+        for row in _rows(path, ["id", "problem", "index", "text", "finish"]) if path else ():
+            problem = asked.get(row["problem"])
+            if problem is not None and row["index"] < each:
+                said = judged.get(judgement_key(row["id"], problem))
+                if said:
+                    found.setdefault(row["problem"], {})[row["index"]] = _shown(row, said)
+        return {name: tuple(places[i] for i in sorted(places)) for name, places in found.items()}
+
+    def clusters(self, step: str) -> dict[str, list[int]]:
+        """Clusters of answers by `cluster_key`, for the responses of a sample step."""
+        paths = [path.with_name(path.name.replace("judge-", "cluster-", 1)) for path in self._judged.get(step, ())]
+        return {row["id"]: row["clusters"] for path in paths for row in _rows(path)}
+
+
+def judgement_key(response: str, problem: Row) -> str:
+    """The id under which the judgement of a response is kept."""
+    return digest([response, problem["gold"], json.loads(problem["reference"])])
+
+
+def cluster_key(problem: str, responses: Iterable[Shown]) -> str:
+    """The id under which the clusters of a problem's answers are kept."""
+    return digest([problem, [shown.answer for shown in responses]])
+
+
+def _shown(row: Row, said: Mapping[str, Any]) -> Shown:
+    return Shown(row["id"], row["text"], row["finish"], said["judgement"], said["answer"], said["reason"] or "")
+
+
+def _rows(step: Path, columns: list[str] | None = None) -> list[Row]:
+    path = step / "rows.parquet"
+    return read_parquet(path, columns) if path.exists() else []

@@ -1,0 +1,125 @@
+"""What the explorer of a page lists: problems with their responses, as plain JSON values ready to be shown."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selftrain.audit import Audit
+from selftrain.report.changes import Change, changes
+from selftrain.report.record import RoundRecord, RunRecord
+from selftrain.report.responses import Drawn, Responses, Shown
+from selftrain.report.words import clipped
+from selftrain.store import Row
+
+LONGEST = 10_000
+"""Characters of a text that are shown."""
+SHORT = 300
+"""Characters of an answer or a reason that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A list of problems, each with one or two sets of responses."""
+
+    title: str
+    sides: tuple[str, ...]
+    """Names of the sets: before and after, or the one drawn for training."""
+    problems: tuple[Row, ...]
+    drawn: tuple[Drawn, ...]
+    """One a side."""
+    weights: Mapping[str, float]
+    """Training weight by response id."""
+
+    def items(self, most: int) -> list[list[Any]]:
+        """The first problems that have responses: id, part, family, level, question, gold and the sides."""
+        shown = [row for row in self.problems if any(side.get(row["id"]) for side in self.drawn)]
+        return [self._item(row) for row in shown[:most]]
+
+    def __len__(self) -> int:
+        return sum(any(side.get(row["id"]) for side in self.drawn) for row in self.problems)
+
+    def characters(self) -> int:
+        """Characters of its responses, as shown: an estimate of its size."""
+        return sum(
+            min(len(shown.text), LONGEST) + len(shown.reason) + 40
+            for side in self.drawn
+            for responses in side.values()
+            for shown in responses
+        )
+
+    def _item(self, row: Row) -> list[Any]:
+        heads = [clipped(row[name] or "", SHORT) for name in ("id", "part", "family", "level")]
+        sides = [[self._response(shown) for shown in side.get(row["id"], ())] for side in self.drawn]
+        return [*heads, clipped(question(row), LONGEST), clipped(row["gold"] or "", LONGEST), sides]
+
+    def _response(self, shown: Shown) -> list[Any]:
+        answer = None if shown.answer is None else clipped(shown.answer, SHORT)
+        weight = self.weights.get(shown.id)
+        return [
+            clipped(shown.text, LONGEST),
+            shown.mark[0],
+            answer,
+            int(shown.finish == "length"),
+            clipped(shown.reason, SHORT),
+            None if weight is None else round(weight, 4),
+        ]
+
+
+def question(row: Row) -> str:
+    """A problem's question; all its turns if there are several."""
+    turns = json.loads(row["messages"])
+    if len(turns) == 1:
+        return str(row["question"])
+    return "\n\n".join(f"{role}: {content}" for role, content in turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two models on the same problems."""
+
+    view: View
+    changes: tuple[Change, ...]
+    """Of the split itself."""
+    beside: tuple[Change, ...]
+    """Of the suites."""
+
+
+def compared(run: RunRecord, responses: Responses) -> Compared | None:
+    """The responses behind the run's latest audit; None without one."""
+    if run.latest is None:
+        return None
+    audit, split = run.latest
+    problems = tuple(row for row in run.problems if row["part"] == split or row["part"].endswith(f", {split}"))
+    before, after = (_side(responses, audit, name, problems) for name in ("before", "after"))
+    sides = tuple(f"{name}: {audit.labels[name]['model']}, {audit.labels[name]['prompt']}" for name in SIDES)
+    view = View(f"{split} problems, before and after", sides, problems, (before, after), {})
+    inside = [row for row in problems if row["part"] == split]
+    suites = [row for row in problems if row["part"] != split]
+    return Compared(view, tuple(changes(inside, before, after)), tuple(changes(suites, before, after)))
+
+
+def trained(run: RunRecord, found: RoundRecord, drawn: Drawn) -> View:
+    """The training problems of a round with the responses drawn and the weights of those trained on."""
+    weights = {row["response"]: row["weight"] for row in found.rows}
+    problems = tuple(row for row in run.problems if row["part"] == "train")
+    return View(f"round {found.number}: training problems", ("drawn for training",), problems, (drawn,), weights)
+
+
+def drawn_for_training(run: RunRecord, found: RoundRecord, responses: Responses) -> Drawn:
+    """The responses to training problems that a round's recipe drew, over all its draws."""
+    problems = [row for row in run.problems if row["part"] == "train"]
+    parts = [responses.drawn(step, each, problems) for step, each in found.funnel.get("draws", {}).items()]
+    return {name: sum((part.get(name, ()) for part in parts), ()) for name in _names(parts)}
+
+
+SIDES = ("before", "after")
+
+
+def _side(responses: Responses, audit: Audit, name: str, problems: Sequence[Row]) -> Drawn:
+    labels = audit.labels[name]
+    return responses.drawn(str(labels.get("step", "")), int(labels["samples"]), problems)
+
+
+def _names(parts: Iterable[Drawn]) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part))

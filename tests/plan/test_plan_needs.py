@@ -1,0 +1,67 @@
+"""Memory and disk, by hand, and against what the machine says."""
+
+import os
+
+import numpy as np
+import pytest
+
+from selftrain.engines import EngineConfig
+from selftrain.plan.needs import (
+    Shape,
+    disk_needed,
+    free_disk,
+    free_memory,
+    peak_memory,
+    resident_memory,
+    sampling_memory,
+    training_memory,
+)
+from selftrain.training import TrainingConfig
+
+SHAPE = Shape(parameters=1000, layers=2, hidden=8, inner=16, key_values=4, vocabulary=50, context=512)
+
+
+def test_the_shape_of_a_model(tiny_folder):
+    from selftrain.models import load_model, open_model
+
+    module = load_model(open_model(tiny_folder))
+    found = Shape.read(tiny_folder)
+    assert found.parameters == pytest.approx(sum(p.numel() for p in module.parameters()), rel=0.05)
+    assert (found.layers, found.hidden, found.inner, found.context) == (2, 32, 64, 512)
+    assert found.key_values == 16
+    assert found.vocabulary == module.config.vocab_size
+
+
+def test_sampling_holds_weights_cache_and_logits_or_loads():
+    cache, logits = 2 * 3 * 10 * 2 * 4, 4 * 4 * 3 * 50
+    fp32 = EngineConfig(precision="fp32", batch=3)
+    assert sampling_memory(SHAPE, fp32, 10) == 4 * 1000 + 4 * cache + logits
+    assert sampling_memory(SHAPE, EngineConfig(precision="bf16", batch=3), 10) == 6 * 1000
+
+
+def test_training_holds_states_activations_and_logits():
+    full = TrainingConfig(method="full", precision="fp32", batch_size=2)
+    layer, logits = 2 * 10 * (16 * 8 + 4 * 16) * 4, 4 * 4 * 2 * 3 * 50
+    assert training_memory(SHAPE, full, 1000, 10, 3) == 16 * 1000 + 2 * layer + logits
+    lora = full.model_copy(update={"precision": "bf16"})
+    assert training_memory(SHAPE, lora, 10, 10, 3) == 6 * 1000 + 120 + layer + logits
+    again = full.model_copy(update={"gradient_checkpointing": True})
+    assert training_memory(SHAPE, again, 1000, 10, 3) == 16 * 1000 + layer + 2 * 10 * 8 * 4 * 2 + logits
+
+
+def test_models_stay_and_checkpoints_pass():
+    kept, peak = disk_needed(100, 400, trainings=2, checkpoints=9, rows=3, tokens=10)
+    assert kept == 2 * 500 + 3 * 300 + 10 * 24
+    assert peak == kept + 3 * 3 * 100
+    assert disk_needed(100, 0, trainings=1, checkpoints=1, rows=0, tokens=0) == (100, 400)
+    assert disk_needed(0, 0, trainings=0, checkpoints=0, rows=0, tokens=0) == (0, 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux alone tells")
+def test_what_there_is(tmp_path):
+    assert free_disk(tmp_path) > 0
+    assert free_memory() > 0
+    before = resident_memory()
+    block = np.ones(8_000_000)
+    assert resident_memory() - before == pytest.approx(block.nbytes, rel=0.2)
+    assert peak_memory() >= resident_memory()

@@ -1,0 +1,69 @@
+"""The story of a run in a terminal: short, plain, and nothing a model said controls the terminal."""
+
+import re
+
+import pytest
+from make_run import make_run
+
+from selftrain.report.record import read_run
+from selftrain.story import LINES, story, tell
+
+TOLD = {
+    "finished": {},
+    "many rounds": {"rounds": 7},
+    "unfinished": {"decided": False, "finished": False},
+    "refused": {"promoted": False, "rise": 0.0},
+    "hostile": {
+        "text": lambda i, k: "\x1b[2J[red]owned[/red]\0\u202e" * 50,
+        "question": lambda name: f"{name} \x1b]0;owned\x07\nnext line",
+        "family": lambda i: "[bold]x",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_the_story_is_short_and_plain(tmp_path, kind):
+    lines = story(read_run(make_run(tmp_path, **TOLD[kind])))
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= 100 or str(tmp_path) in lines[-1]
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", "".join(lines))
+
+
+def test_a_finished_run_is_told_from_start_to_end(tmp_path):
+    text = "\n".join(story(read_run(make_run(tmp_path))))
+    said = ["run: smollm2 on files, recipe vanilla, 1 of 1 rounds, finished", "base, training prompt: pass@1 0.200",
+            "round 1: 48 responses to 12 questions", "training rows, weights", "round 1: promoted", "figure  ",
+            "(final model against", "gained, for example: What is test", "before, wrong: text", "after, right:",
+            "time 2 min: train 70 s (4,000 tokens)", "everything is in"]  # fmt: skip
+    places = [text.index(part) for part in said]
+    assert places == sorted(places)
+
+
+def test_the_example_was_gained(tmp_path):
+    folder = make_run(tmp_path, text=lambda i, k: f"<{i}>")
+    text = "\n".join(story(read_run(folder)))
+    asked = re.search(r"What is test (\d+)\?", text)[1]
+    assert f"before, wrong: <{asked}>" in text
+
+
+def test_the_page_is_named_where_there_is_one(tmp_path, capsys):
+    folder = make_run(tmp_path)
+    (folder / "report.html").write_text("")
+    tell(folder)
+    assert capsys.readouterr().out.endswith(f"report: {folder / 'report.html'}\n")
+
+
+def test_unfinished_and_refused_runs_say_so(tmp_path):
+    unfinished = make_run(tmp_path / "a", decided=False, finished=False)
+    assert "not finished: the same command goes on from here" in story(read_run(unfinished))
+    refused = make_run(tmp_path / "b", promoted=False, rise=0.0)
+    assert "nothing was promoted: the base is kept" in story(read_run(refused))
+
+
+def test_a_plan_stands_beside_the_time_where_there_is_room(tmp_path, monkeypatch):
+    run = read_run(make_run(tmp_path))
+    for lines, told in ((["planned"], True), (["planned"] * LINES, False)):
+        monkeypatch.setattr("selftrain.story.compared", lambda folder, lines=lines: lines)
+        found = story(run)
+        assert ("planned" in found) == told
+        assert len(found) <= LINES
