@@ -17,6 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)
+	$(BIN)/selftrain plan demo
 	$(BIN)/selftrain run demo
 
 test: $(READY)

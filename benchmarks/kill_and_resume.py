@@ -44,6 +44,8 @@ class Sight:
 
     target: str
     detail: str
+    share: float = 1.0
+    """How much of a training is done; other work is not measured."""
 
 
 def plan(kills: int) -> list[str]:
@@ -92,8 +94,11 @@ def _training(step: Path, metrics: Path) -> Sight | None:
         return Sight(CHECKPOINT, f"{torn[0]} of {step.name}")
     if (step / "model").exists() or (step / "adapter").exists():
         return None
-    taken = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if '"event": "train"' in line]
-    return Sight(TRAINING, f"{step.name} after step {taken[-1] if taken else 0:.0f}") if taken else None
+    taken = [json.loads(line) for line in metrics.read_text().splitlines() if '"event": "train"' in line]
+    if not taken:
+        return None
+    last = taken[-1]
+    return Sight(TRAINING, f"{step.name} after step {last['step']:.0f}", last["step"] / last["total_steps"])
 
 
 def start(config: Path, workspace: Path) -> subprocess.Popen[bytes]:
@@ -113,10 +118,13 @@ def finish(process: subprocess.Popen[bytes], workspace: Path) -> None:
         sys.exit(f"the run failed:\n{workspace.with_suffix('.log').read_text()[-2000:]}")
 
 
-def strike(config: Path, workspace: Path, target: str, patience: float, rng: random.Random) -> Sight | None:
+def strike(
+    config: Path, workspace: Path, target: str, patience: float, share: float, rng: random.Random
+) -> Sight | None:
     """Starts or goes on with the run and kills it at work on `target`; None if it ended without coming by.
 
-    The blow falls at the first look after `patience` seconds of seeing the target, at once on a later occasion.
+    The blow falls at the first look after `patience` seconds of seeing the target, at once on a later occasion. A
+    training, of which there is one occasion, is hit once `share` of it is done.
     """
     process = start(config, workspace)
     seen: float | None = None
@@ -124,7 +132,7 @@ def strike(config: Path, workspace: Path, target: str, patience: float, rng: ran
     while process.poll() is None:
         time.sleep(rng.uniform(0, pause))
         sight = look(workspace, process.pid) if _stop(process) else None
-        if sight and sight.target == target:
+        if sight and sight.target == target and sight.share >= share:
             seen = seen or time.monotonic()
             if time.monotonic() - seen >= patience:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -148,24 +156,27 @@ def _stop(process: subprocess.Popen[bytes]) -> bool:
 
 def typical_seconds(workspace: Path) -> dict[str, float]:
     """The mean seconds of an occasion of each target that lasts, in a run that was not disturbed."""
-    seconds: dict[str, list[float]] = {SAMPLING: [], JUDGING: [], TRAINING: []}
+    seconds: dict[str, list[float]] = {SAMPLING: [], JUDGING: []}
     for line in (workspace / NAME / "metrics.jsonl").read_text().splitlines():
         event = json.loads(line)
         if event["event"] == "stage" and event["rows"]:
-            names = {"sample": SAMPLING, "judge": JUDGING, "train": TRAINING}
-            seconds[names[event["stage"].split()[0]]].append(event["seconds"])
+            name = {"sample": SAMPLING, "judge": JUDGING}.get(event["stage"].split()[0])
+            if name:
+                seconds[name].append(event["seconds"])
     return {target: sum(found) / len(found) for target, found in seconds.items()}
 
 
 def kill_and_resume(config: Path, workspace: Path, targets: list[str], usual: dict[str, float], seed: int) -> bool:
     """Kills a run at each target in turn, then lets it finish; whether every kill was made."""
     rng = random.Random(seed)
-    shares = Counter(targets)
+    trainings = 0
     started, missed = time.monotonic(), 0
     for number, target in enumerate(targets, start=1):
-        # The kills of one training share it, so that all of them find it unfinished.
-        patience = rng.uniform(0, 0.6 * usual.get(target, 0) / (shares[target] if target == TRAINING else 1))
-        sight = strike(config, workspace, target, patience, rng)
+        patience, share = rng.uniform(0, 0.6 * usual.get(target, 0)), 0.0
+        if target == TRAINING:  # each kill finds the training further on, and unfinished
+            share = 0.6 * (trainings + rng.random()) / targets.count(TRAINING)
+            trainings += 1
+        sight = strike(config, workspace, target, patience, share, rng)
         missed += sight is None
         detail = sight.detail if sight else "MISSED: the run was over"
         print(f"{time.monotonic() - started:8.1f} s  kill {number:2}: {target}, {detail}", flush=True)

@@ -17,16 +17,15 @@ import argparse
 import json
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
+from measuring import Measurement, Record, in_own_process, machine
 from rich.table import Table
 
 SIDES = ("trl", "selftrain")
@@ -38,8 +37,6 @@ LEARNING_RATE = {"full": 5e-5, "lora": 2e-4}
 BATCH = 16
 SEED = 0
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
-
-Measurement = dict[str, Any]
 
 
 def make_rows(tokenizer: Any, count: int) -> list[Any]:
@@ -96,9 +93,8 @@ def train_with_trl(
     model: Any, tokenizer: Any, rows: list[Any], method: str, precision: str, folder: Path
 ) -> list[tuple[float, float]]:
     """(time, loss) at the log of every step."""
-    from datasets import Dataset
+    from stock_trl import stock_trainer
     from transformers import TrainerCallback
-    from trl import SFTConfig, SFTTrainer
 
     from selftrain.training import TrainingConfig
     from selftrain.training.arguments import lora_adapter
@@ -110,34 +106,16 @@ def train_with_trl(
             if "loss" in others["logs"]:
                 logs.append((time.perf_counter(), others["logs"]["loss"]))
 
-    args = SFTConfig(
-        output_dir=str(folder),
-        seed=SEED,
-        data_seed=SEED,
-        num_train_epochs=1,
-        learning_rate=LEARNING_RATE[method],
-        per_device_train_batch_size=BATCH,
-        lr_scheduler_type="linear",
-        warmup_steps=0.1,
-        bf16=precision == "bf16",
-        use_cpu=True,
-        dataloader_pin_memory=False,
-        activation_checkpointing=False,
-        completion_only_loss=True,
-        max_length=1024,
-        save_strategy="no",
-        logging_steps=1,
-        disable_tqdm=True,
-        report_to="none",
-    )
-    masks = [[0] * row.completion_start + [1] * (len(row.input_ids) - row.completion_start) for row in rows]
-    adapter = lora_adapter(TrainingConfig(method="lora")) if method == "lora" else None
-    trainer = SFTTrainer(
+    trainer = stock_trainer(
         model,
-        args,
-        train_dataset=Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "completion_mask": masks}),
-        processing_class=tokenizer,
-        peft_config=adapter,
+        tokenizer,
+        [(row.input_ids, row.completion_start) for row in rows],
+        folder,
+        batch=BATCH,
+        learning_rate=LEARNING_RATE[method],
+        bf16=precision == "bf16",
+        seed=SEED,
+        adapter=lora_adapter(TrainingConfig(method="lora")) if method == "lora" else None,
         callbacks=[Clock()],
     )
     trainer.train()
@@ -162,55 +140,28 @@ def measure(side: str, method: str, precision: str, count: int) -> Measurement:
     }
 
 
-def in_own_process(side: str, method: str, precision: str, count: int) -> Measurement:
+def in_process(side: str, method: str, precision: str, count: int) -> Measurement:
     """`measure` in a fresh process."""
-    command = [sys.executable, __file__, "--measure", side, "--method", method, "--precision", precision]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "measured.json"
-        done = subprocess.run([*command, "--rows", str(count), "--out", str(out)], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"training with {side} failed:\n{done.stderr[-2000:]}")
-        found: Measurement = json.loads(out.read_text())
-    return found
-
-
-def settings_of(count: int) -> dict[str, Any]:
-    """What must be equal for measurements to be put beside each other."""
-    import torch
-
-    return {
-        "rows": count,
-        "batch": BATCH,
-        "warm_up_steps": WARM_UP,
-        "threads": torch.get_num_threads(),
-        "bf16_units": "amx" if torch.cpu._is_amx_tile_supported() else "no amx",
-        **{library: version(library) for library in LIBRARIES},
-    }
+    command = ["--measure", side, "--method", method, "--precision", precision, "--rows", count]
+    return in_own_process(__file__, command)
 
 
 def compare(methods: list[str], count: int, repeats: int, out: Path) -> None:
     """Measure what the file lacks, the sides in turns, then print the table."""
-    settings = settings_of(count)
-    record = json.loads(out.read_text()) if out.exists() else {"settings": settings, "measured": []}
-    if record["settings"] != settings:
-        sys.exit(f"{out} holds measurements with {record['settings']}, now it is {settings}: name another file")
-    measured = record["measured"]
+    settings = {"rows": count, "batch": BATCH, "warm_up_steps": WARM_UP}
+    record = Record(out, {**settings, **machine(*LIBRARIES)})
     for method in methods:
         for repeat in range(repeats):
             for side in SIDES:
-                name = {"method": method, "repeat": repeat, "side": side}
-                if not any(name.items() <= item.items() for item in measured):
-                    measured.append({**name, **in_own_process(side, method, "bf16", count)})
-                    out.write_text(json.dumps(record, indent=1))
-    print_table(record)
+                record.take(partial(in_process, side, method, "bf16", count), method=method, repeat=repeat, side=side)
+    record.show(table_of(record))
 
 
-def print_table(record: dict[str, Any]) -> None:
+def table_of(record: Record) -> Table:
     """One line for each method: medians, the ratio of each pair of neighbours, memory."""
     table = Table("method", "TRL rows/s", "selftrain rows/s", "ratio", "from - to", "TRL GB", "selftrain GB")
     for method in LEARNING_RATE:
-        sides = [[item for item in record["measured"] if (item["method"], item["side"]) == (method, s)] for s in SIDES]
-        pairs = list(zip(*sides, strict=False))
+        pairs = list(zip(*(record.of(method=method, side=side) for side in SIDES), strict=False))
         if pairs:
             speeds = [[item["rows_per_second"] for item in side] for side in zip(*pairs, strict=True)]
             ratios = [ours / trl for trl, ours in zip(*speeds, strict=True)]
@@ -218,15 +169,13 @@ def print_table(record: dict[str, Any]) -> None:
             rates = [f"{median(side):.2f}" for side in speeds]
             span = f"{min(ratios):.2f} - {max(ratios):.2f}"
             table.add_row(method, *rates, f"{median(ratios):.2f}", span, *memory)
-    console = Console()
-    console.print(table)
-    console.print(", ".join(f"{key} {value}" for key, value in record["settings"].items()), highlight=False)
+    return table
 
 
 def check_losses(methods: list[str]) -> None:
     """Exit with 1 unless both sides have the same losses in float32."""
     for method in methods:
-        trl, ours = (in_own_process(side, method, "fp32", CHECKED_ROWS)["losses"] for side in SIDES)
+        trl, ours = (in_process(side, method, "fp32", CHECKED_ROWS)["losses"] for side in SIDES)
         apart = max(abs(one - other) for one, other in zip(trl, ours, strict=True))
         print(f"{method}: {len(ours)} losses from {ours[0]:.4f} to {ours[-1]:.4f}, at most {apart:.1e} apart")
         if not apart <= TOLERANCE:

@@ -1,12 +1,19 @@
 """Shared fixtures; puts this folder on the path so that tests can import `tiny`."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Whoever develops meets new examples; continuous integration, the same ones every time.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

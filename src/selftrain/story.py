@@ -30,12 +30,13 @@ def tell(folder: Path) -> None:
 def story(run: RunRecord) -> list[str]:
     """What was done, what came of it, and where to read on: `LINES` lines at most."""
     head = [*_wrapped(_title(run)), *(line for text in base_lines(run) for line in _wrapped(text))]
-    tail = [*_wrapped(_verdict(run)), *_example(run), *_wrapped(_time(run)), _where(run)]
+    tail = [*_wrapped(_verdict(run)), *_example(run)]
     figures = _figures(run.audit) if run.audit else []
-    rounds = _rounds(run.rounds, LINES - len(head) - len(figures) - len(tail))
-    told_of = [*head, *rounds, *figures, *tail[:-1]]
-    planned = compared(run.folder)
-    return [*told_of, *(planned if len(told_of) + len(planned) < LINES else ()), tail[-1]]
+    times, planned = list(_wrapped(_time(run))), compared(run.folder)
+    rounds = _rounds(run.rounds, LINES - len(head) - len(figures) - len(tail) - len(times) - 1)
+    told_of = [*head, *rounds, *figures, *tail]
+    beside = planned and len(told_of) + len(planned) < LINES
+    return [*told_of, *(planned if beside else times), _where(run)]
 
 
 def _title(run: RunRecord) -> str:

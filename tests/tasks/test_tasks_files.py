@@ -81,6 +81,7 @@ def test_parts_never_share_a_question_or_lose_one(main, hard, seed, tmp_path_fac
     suite = write(folder / "hard.jsonl", [{"question": f"{q} hard", "answer": "x"} for q in hard])
     ratios = {"train": 0.5, "select": 0.2, "test": 0.2, "shots": 0.1}
     assume(len({q.strip() for q in main}) >= 10)  # enough to fill every part
+    assume(len({q.strip() for q in hard}) >= 2)
     task = load(seed, path=path, ratios=ratios, suites={"hard": suite})
     found = [p.text.strip() for _, part in task.parts() for p in part]
     assert sorted(found) == sorted({q.strip() for q in main} | {f"{q.strip()} hard" for q in hard})

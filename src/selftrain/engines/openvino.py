@@ -143,7 +143,11 @@ class OpenVinoEngine:
         scheduler.max_num_seqs = 2 * self._batch  # with the silent ones
         scheduler.max_num_batched_tokens = TOKENS_AT_ONCE
         scheduler.num_kv_blocks = self._blocks
-        return genai.ContinuousBatchingPipeline(self._files.gguf, scheduler, "CPU", self._properties)
+        try:
+            return genai.ContinuousBatchingPipeline(self._files.gguf, scheduler, "CPU", self._properties)
+        except RuntimeError as error:
+            reason = (str(error).strip() or "unknown").splitlines()[-1]
+            raise ConfigError(f"OpenVINO cannot load the model ({reason}): set engine.name=transformers") from error
 
     def _check_reading(self, name: str) -> None:
         """Raises ConfigError if the model's log-probabilities are not those it has elsewhere."""
@@ -201,7 +205,9 @@ class OpenVinoEngine:
     def _accompany(self) -> None:
         """Sees to a second row in the next step."""
         if not any(one.get_status() == genai.GenerationStatus.RUNNING for one in self._companion):
-            self._companion = (self._add(self._sampler, (0,), max_new_tokens=BLOCK - 1),)
+            prompt = (self._vocabulary - 1,)
+            self._companion = (self._add(self._sampler, prompt, max_new_tokens=BLOCK - 1),)
+            self._read.add(prompt)
 
     def _begin(self, request: Request, blocks: int, sampling: Sampling) -> _Running:
         draft = Draft(request, sampling, self._tokenizer)

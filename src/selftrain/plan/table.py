@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -42,12 +43,11 @@ def compared(folder: Path) -> list[str]:
         return []
     planned, true = by_name(plan), by_name(read_stages(RunFolder(folder).metrics))
     sides = {name: (planned.get(name), true.get(name)) for name in {**planned, **true}}
-    table = Table(title="planned, and what it came to", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("stage", "planned s", "s", "planned rows", "rows", "planned tokens", "tokens"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for name, (before, after) in sides.items():
         table.add_row(name, *_beside(before, after))
-    table.add_section()
     whole, came = total(planned.values()), total(true.values()) if true else None
     table.add_row("total", *_beside(whole, came))
     ratio = f"the run took {came.seconds / whole.seconds:.2f} of the time planned" if came and whole.seconds else ""
@@ -74,12 +74,11 @@ def _beside(planned: Stage | None, true: Stage | None) -> Iterator[str]:
 
 
 def _stages(plan: Plan) -> Table:
-    table = Table(title="planned", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("round", "stage", "rows", "prompt tokens", "tokens", "time"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage in plan.stages:
         table.add_row(str(stage.round), stage.stage, *_figures(stage))
-    table.add_section()
     table.add_row("", "total", *_figures(total(plan.stages)))
     return table
 
