@@ -37,6 +37,8 @@ def test_sampling_holds_weights_cache_and_logits_or_loads():
     fp32 = EngineConfig(precision="fp32", batch=3)
     assert sampling_memory(SHAPE, fp32, 10) == 4 * 1000 + 4 * cache + logits
     assert sampling_memory(SHAPE, EngineConfig(precision="bf16", batch=3), 10) == 6 * 1000
+    openvino = EngineConfig(name="openvino", precision="bf16", batch=3)
+    assert sampling_memory(SHAPE, openvino, 10) == 4 * 1000 + 2 * 2 * 3 * 512 * 2 * 4 + logits
 
 
 def test_training_holds_states_activations_and_logits():

@@ -23,7 +23,7 @@ import torch
 from selftrain.engines.base import Completion, Request, Sampling, check_room
 from selftrain.engines.decoding import Draft
 from selftrain.engines.openvino_files import openvino_files
-from selftrain.engines.prefixes import Prefixes
+from selftrain.engines.prefixes import TOKENS_PER_REQUEST, Prefixes
 from selftrain.errors import ConfigError
 from selftrain.models import Model, load_tokenizer, read_config
 
@@ -34,8 +34,6 @@ SILENT = 3
 """Tokens that a silent request may draw: it is stopped before the last."""
 READ_AT_ONCE = 2048
 """Prompt tokens read in one step, unless a single prompt has more."""
-TOKENS_PER_REQUEST = 512
-"""Room in the cache for each request that is decoded together; longer ones leave room for fewer."""
 MEMORY_SHARE = 0.25
 """The most that the cache takes of the free memory."""
 TOKENS_AT_ONCE = 2**20

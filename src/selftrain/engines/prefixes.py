@@ -2,6 +2,9 @@
 
 from itertools import takewhile
 
+TOKENS_PER_REQUEST = 512
+"""Room in the cache for each request that is decoded together; longer ones leave room for fewer."""
+
 
 class Prefixes:
     """Prompts by their beginnings; a cache finds again what fills whole blocks of `block` tokens."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.engines import EngineConfig
+from selftrain.engines.prefixes import TOKENS_PER_REQUEST
 from selftrain.models.folders import WEIGHTS
 from selftrain.training import TrainingConfig
 from selftrain.training.checkpoints import KEEP
@@ -57,10 +58,16 @@ class Shape:
 
 
 def sampling_memory(shape: Shape, engine: EngineConfig, longest: int) -> int:
-    """Bytes at the peak of sampling: float32 weights while they are cast, or a full batch of `longest` tokens."""
+    """Bytes at the peak of sampling: float32 weights while they are cast, or a full batch of `longest` tokens.
+
+    OpenVINO keeps what it read until its cache is full, and the weights as they were read beside those it uses.
+    """
     size = BYTES[engine.precision]
     weights = shape.parameters * size
     loading = weights + (4 * shape.parameters if size < 4 else 0)
+    if engine.name == "openvino":
+        weights += 2 * shape.parameters
+        longest = max(longest, TOKENS_PER_REQUEST)
     cache = 2 * engine.at_once * longest * shape.layers * shape.key_values * size
     return max(loading, weights + cache + LOGIT_COPIES * 4 * engine.at_once * shape.vocabulary)
 
