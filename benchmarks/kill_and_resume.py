@@ -58,12 +58,15 @@ def plan(kills: int) -> list[str]:
     return [*before, *training, *[MODEL] * counts[MODEL], *after]
 
 
-def look(workspace: Path, process: int) -> Sight | None:
-    """What a process is at work on; None between steps and while it reads back what is there."""
+def look(workspace: Path, process: int, since: int) -> Sight | None:
+    """What a process is at work on; None between steps and while it reads back what is there.
+
+    What metrics.jsonl holds before byte `since` was written by others.
+    """
     for step in (workspace / ".steps").glob("*"):
         with suppress(FileNotFoundError):
             if (step / "lock").stat().st_ino in _locked(process):
-                return _inside(step, workspace / NAME / "metrics.jsonl")
+                return _inside(step, workspace / NAME / "metrics.jsonl", since)
     return None
 
 
@@ -73,10 +76,10 @@ def _locked(process: int) -> set[int]:
     return {int(words[5].rsplit(":", 1)[1]) for words in lines if words[1] == "FLOCK" and int(words[4]) == process}
 
 
-def _inside(step: Path, metrics: Path) -> Sight | None:
+def _inside(step: Path, metrics: Path, since: int) -> Sight | None:
     kind = step.name.partition("-")[0]
     if kind == "train":
-        return _training(step, metrics)
+        return _training(step, metrics, since)
     if any(step.glob(".rows.parquet.*")):
         return Sight(SEALING, step.name)
     target = {"sample": SAMPLING, "judge": JUDGING}.get(kind)
@@ -86,7 +89,7 @@ def _inside(step: Path, metrics: Path) -> Sight | None:
     return Sight(target, f"{step.name} with {rows} rows")
 
 
-def _training(step: Path, metrics: Path) -> Sight | None:
+def _training(step: Path, metrics: Path, since: int) -> Sight | None:
     if any(step.glob(".model.tmp-*")) or any(step.glob(".adapter.tmp-*")):
         return Sight(MODEL, step.name)
     torn = [path.name for path in step.glob("checkpoints/checkpoint-*") if not (path / "complete").exists()]
@@ -94,7 +97,8 @@ def _training(step: Path, metrics: Path) -> Sight | None:
         return Sight(CHECKPOINT, f"{torn[0]} of {step.name}")
     if (step / "model").exists() or (step / "adapter").exists():
         return None
-    taken = [json.loads(line) for line in metrics.read_text().splitlines() if '"event": "train"' in line]
+    lines = metrics.read_bytes()[since:].decode().splitlines()
+    taken = [json.loads(line) for line in lines if '"event": "train"' in line]
     if not taken:
         return None
     last = taken[-1]
@@ -126,12 +130,14 @@ def strike(
     The blow falls at the first look after `patience` seconds of seeing the target, at once on a later occasion. A
     training, of which there is one occasion, is hit once `share` of it is done.
     """
+    metrics = workspace / NAME / "metrics.jsonl"
+    since = metrics.stat().st_size if metrics.exists() else 0
     process = start(config, workspace)
     seen: float | None = None
     pause = 0.02 if target in (SAMPLING, TRAINING) else 0.002
     while process.poll() is None:
         time.sleep(rng.uniform(0, pause))
-        sight = look(workspace, process.pid) if _stop(process) else None
+        sight = look(workspace, process.pid, since) if _stop(process) else None
         if sight and sight.target == target and sight.share >= share:
             seen = seen or time.monotonic()
             if time.monotonic() - seen >= patience:
@@ -196,9 +202,9 @@ def facts(workspace: Path) -> Iterator[tuple[str, Any]]:
         name = str(path.relative_to(run))
         if path.suffix == ".safetensors":
             yield f"weights {name}", files_digest([path])
-        elif path.name == "training.parquet":
+        elif path.suffix == ".parquet":
             yield name, pq.read_table(path).to_pylist()
-        elif path.name in ("audit.json", "baseline.json", "result.json"):
+        elif path.name in ("audit.json", "baseline.json", "funnel.json", "round.json", "result.json"):
             yield name, json.loads(path.read_text())
     yield "left over", sorted(path.name for path in workspace.rglob(".*") if path.name != ".steps")
 

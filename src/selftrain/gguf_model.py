@@ -11,7 +11,7 @@ from selftrain.models.folders import GGUF_METADATA
 
 
 def write_gguf_model(model: Model, module: Any, file: Path) -> None:
-    """Write a model, loaded as a float32 `module` with its adapter merged, to `file`.
+    """Writes a model, loaded as a float32 `module` with its adapter merged, to `file`.
 
     The header is that of the GGUF file the model descends from, or is built from configuration and tokenizer.
     Raises ConfigError for a model the format cannot express.
@@ -21,7 +21,7 @@ def write_gguf_model(model: Model, module: Any, file: Path) -> None:
 
 
 def check_gguf(model: Model) -> None:
-    """Raise the ConfigError that writing a model would end with, as far as its configuration and tokenizer tell."""
+    """Raises the ConfigError that writing a model would end with, as far as its configuration and tokenizer tell."""
     config = read_config(model)
     check_architecture(config, config.model_type)
     if not (model.folder / GGUF_METADATA).is_file():

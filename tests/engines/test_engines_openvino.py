@@ -7,7 +7,6 @@ import random
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import torch
 from tiny import tiny_model_folder
 
 from selftrain.engines import EngineConfig, Request, Sampling, choose_engine, load_engine
@@ -15,7 +14,7 @@ from selftrain.engines import openvino as module
 from selftrain.engines.openvino import OpenVinoEngine
 from selftrain.engines.openvino_files import KEPT, openvino_files
 from selftrain.errors import ConfigError, MissingExtraError
-from selftrain.models import open_model
+from selftrain.models import load_model, open_model
 from selftrain.models.cache import default_cache
 
 DRAWN = Sampling(temperature=1.0, top_p=1.0, max_tokens=12, end_ids=tuple(range(30, 45)))
@@ -120,13 +119,42 @@ def test_a_model_that_was_read_wrongly_is_refused(model):
         OpenVinoEngine(model)
 
 
-def test_the_cache_keeps_the_models_used_last(tmp_path):
-    models = [open_model(tiny_model_folder(tmp_path / str(seed), seed=seed)) for seed in range(KEPT + 1)]
-    kept = [openvino_files(model).gguf for model in models]
-    assert [file.exists() for file in kept] == [False] + [True] * KEPT
-    stamp = kept[-1].stat().st_mtime_ns
-    assert openvino_files(models[-1]).gguf.stat().st_mtime_ns == stamp
-    assert not list(default_cache().glob("openvino/.*"))
+def test_the_cache_keeps_the_models_used_last_and_those_in_use(tmp_path):
+    models = [open_model(tiny_model_folder(tmp_path / str(seed), seed=seed)) for seed in range(KEPT + 2)]
+    files = [openvino_files(model) for model in models[: KEPT + 1]]
+    assert all(file.gguf.exists() for file in files)
+    for file in files:
+        file.close()
+    stamp = files[-1].gguf.stat().st_mtime_ns
+    again = openvino_files(models[KEPT])
+    assert again.gguf.stat().st_mtime_ns == stamp
+    assert [file.gguf.exists() for file in files] == [False] + [True] * KEPT
+    openvino_files(models[-1]).close()
+    assert again.gguf.exists()
+    again.close()
+
+
+def test_what_a_killed_writer_left_goes_after_an_hour(model):
+    cache = default_cache() / "openvino"
+    old, new = (cache / f".1-{name}.tmp-{32 * name}" for name in "ab")
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    openvino_files(model).close()
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_weights_that_float16_cannot_hold(tmp_path):
+    import torch
+
+    model = open_model(tiny_model_folder(tmp_path / "wide"))
+    module = load_model(model)
+    with torch.no_grad():
+        module.model.layers[0].mlp.up_proj.weight[0, 0] = 1e6
+    module.save_pretrained(model.folder)
+    with pytest.raises(ConfigError, match="values float16 cannot hold: set"):
+        openvino_files(open_model(model.folder))
 
 
 def gpt2(folder):
@@ -202,7 +230,3 @@ def test_a_completion_depends_on_the_batch_with_transformers_alone():
     assert small.identity() != large.identity()
     small, large = (EngineConfig(name="openvino", batch=batch) for batch in (8, None))
     assert small.identity() == large.identity()
-
-
-def test_threads_are_those_of_torch(engine):
-    assert engine._properties["INFERENCE_NUM_THREADS"] == max(2, torch.get_num_threads())

@@ -90,7 +90,7 @@ class OpenVinoEngine:
         self._blocks = _cache_blocks(config, batch)
         self._files = openvino_files(model)
         self._number = 0
-        self._sampler = self._pipeline(shares_prefixes=True)
+        self._sampler: Any = self._pipeline(shares_prefixes=True)
         self._scorer: Any = None
         self._read = Prefixes(BLOCK)
         self._companion: tuple[Any, ...] = ()
@@ -133,6 +133,7 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Releases the model's memory."""
         self._sampler = self._scorer = None
+        self._files.close()
 
     def _pipeline(self, *, shares_prefixes: bool) -> Any:
         scheduler = genai.SchedulerConfig()
@@ -198,6 +199,7 @@ class OpenVinoEngine:
         for handle in self._companion:
             handle.stop()
         _drain(self._sampler)
+        self._sampler = None  # its memory first
         self._sampler, self._read, self._companion = self._pipeline(shares_prefixes=True), Prefixes(BLOCK), ()
 
     def _accompany(self) -> None:

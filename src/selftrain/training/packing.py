@@ -68,7 +68,8 @@ def is_packable(model: Any) -> bool:
     It does not where tokens see each other by other means than full attention. Dropout is no case for it either:
     all rows would lose the same numbers of what they share.
     """
-    if getattr(model.config, "attention_dropout", 0) or any(_drops(module) for module in model.modules()):
+    rates = (value for key, value in model.config.to_dict().items() if "drop" in key)
+    if any(isinstance(rate, float) and rate > 0 for rate in rates) or any(map(_drops, model.modules())):
         return False
     if set(getattr(model.config, "layer_types", None) or ()) - {"full_attention"}:
         return False
