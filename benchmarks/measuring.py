@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 Measurement = dict[str, Any]
+WIDTH = 120
+"""Of a table in characters, in a file, too."""
 
 
 class Record:
@@ -44,7 +46,7 @@ class Record:
 
     def show(self, table: Table) -> None:
         """Prints a table and the settings it was measured with."""
-        console = Console()
+        console = Console(width=WIDTH)
         console.print(table)
         console.print(", ".join(f"{key} {value}" for key, value in self.settings.items()), highlight=False)
 

@@ -142,24 +142,31 @@ def make_run(
     promoted=True,
     decided=True,
     finished=True,
+    longer=None,
     text=plain_text,
     question=lambda name: f"What is {name}?",
     family=lambda i: ("sums", "names")[i % 2],
     suite=True,
 ):
-    """The folder of a run of `rounds` rounds; the last is undecided unless `decided`."""
+    """The folder of a run of `rounds` rounds; the last is undecided unless `decided`.
+
+    A run with `longer` was begun again, with so many rounds, after it had come to its end.
+    """
     maker, task = Maker(Path(root), each, text), make_task(count, question, family, suite)
     config = RunConfig.model_validate(
         {"name": name, "workspace": root, "task": "files", "recipe": "vanilla", "rounds": rounds}
     )
+    digests = {"task": task.digest, "model": "0" * 16}
     with open_run_folder(maker.workspace, name) as folder:
-        folder.begin(config, {"task": task.digest, "model": "0" * 16})
+        folder.begin(config, digests)
         folder.save_problems(task)
         write_json(folder.round(0) / "baseline.json", {"split": "select", "pass@1": {"training prompt": 0.2}})
         for number in range(1, rounds + 1):
             _round(maker, folder, task, number, rise, promoted, decided or number < rounds)
         if finished:
             _finish(maker, folder, task, rise, [*range(1, rounds + 1)] if promoted else [])
+        if longer:
+            folder.begin(config.model_copy(update={"rounds": longer}), digests)
     return folder.path
 
 
@@ -204,12 +211,20 @@ def _measured(folder, number):
     metrics = Metrics(folder.metrics)
     metrics.round = number
     for stage, tokens in (("sample train", 960), ("judge", 0), ("train", 4000)):
-        metrics.write("stage", stage=stage, wanted=9, seconds=30.0 + tokens / 100, rows=9, tokens=tokens)
+        made = {"rows": 9, "tokens": tokens, "prompt_tokens": 36, "problem_tokens": 12, "prefill_tokens": 15}
+        metrics.write("stage", stage=stage, wanted=9, seconds=30.0 + tokens / 100, **made)
 
 
 def _finish(maker, folder: RunFolder, task, rise, promoted):
     maker.workspace.opened.clear()
     audit = maker.audit("smollm2", f"round-{promoted[-1]:02d}", "test", task, rise) if promoted else None
     steps = list(dict.fromkeys(maker.workspace.opened))
-    facts = {"promoted": promoted, "verdict": audit and audit.verdict, "model": "m", "test_reads": int(bool(audit))}
-    folder.finish(None, audit, {**facts, "steps": steps})
+    facts = {
+        "rounds": folder.settings["rounds"],
+        "promoted": promoted,
+        "verdict": audit and audit.verdict,
+        "model": "m",
+        "test_reads": int(bool(audit)),
+        "steps": steps,
+    }
+    folder.finish(None, audit, facts)

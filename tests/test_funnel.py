@@ -20,13 +20,21 @@ def test_a_round_counts_what_its_recipe_draws_and_has_judged():
     }
 
 
-def test_two_draws_add_up_and_a_question_counts_once():
-    round = make_round([make_group("a", "RRWW"), make_group("b", "WWWW")])
-    for problems, n in ((round.problems, 4), (round.problems[:1], 2)):
-        round.judge(round.sample(round.parent, problems, n=n))
-    found = round.funnel.to_json()
-    assert (found["questions"], found["responses"], found["right"]) == (2, 10, 4)
-    assert found["draws"] == {"sample-cell": 4}
+def test_what_is_drawn_or_judged_again_counts_once():
+    round = make_round([make_group("a", "RRWWRRWU"), make_group("b", "WWWW")])
+    for problems, n in ((round.problems, 4), (round.problems[:1], 8)):
+        drawn = round.sample(round.parent, problems, n=n)
+        for _ in range(2):
+            round.judge(drawn)
+    assert round.funnel.to_json() == {
+        "draws": {"sample-cell": 8},
+        "questions": 2,
+        "responses": 12,
+        "right": 4,
+        "wrong": 7,
+        "unjudged": 1,
+        "groups_right": 1,
+    }
 
 
 def test_what_is_not_judged_is_not_counted_as_judged():

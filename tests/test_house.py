@@ -8,10 +8,10 @@ import pytest
 import selftrain
 
 ROOT = Path(selftrain.__file__).parent
-FLOW = ("tasks", "engines", "judges", "signals", "recipes", "training", "audit", "report")
+FLOW = ("tasks", "engines", "judges", "signals", "recipes", "training", "audit", "report", "plan")
 """Upstream first; a package may import those before it and the shared nouns, never those after it."""
-ALLOWED = {("tasks", "judges"): {"check.py"}}
-"""Files that may look downstream: a task is proved by its judge."""
+ALLOWED = {("tasks", "judges"): {"check.py"}, ("report", "plan"): {"page.py"}}
+"""Files that may look downstream: a task is proved by its judge, a report sets the plan beside the truth."""
 HEAVY = {
     "torch",
     "transformers",
@@ -23,6 +23,10 @@ HEAVY = {
     "math_verify",
     "gguf",
     "plotly",
+    "jinja2",
+    "openvino",
+    "openvino_genai",
+    "psutil",
 }
 SAY_TORCH = ("engines", "training")
 """Packages with files that import heavy libraries at their top; the package itself stays light."""

@@ -81,6 +81,17 @@ def test_totals_are_over_all_sessions(tmp_path):
     assert all(total["seconds"] >= 0 for total in totals.values())
 
 
+@pytest.mark.parametrize(
+    "line", ["3", "[]", "null", "{}", '{"event": "stage"}', '{"event": "stage", "stage": "judge", "rows": 2}',
+             '{"event": "stage", "stage": ["x"], "seconds": 1, "rows": 2, "tokens": 3}',
+             '{"event": "stage", "stage": "judge", "seconds": "1", "rows": 2, "tokens": 3}']
+)  # fmt: skip
+def test_a_damaged_line_is_not_counted(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(line + "\n")
+    assert Metrics(path).stage_totals() == {}
+
+
 def test_without_a_file_nothing_is_kept():
     metrics = Metrics()
     metrics.write("note", text="x")

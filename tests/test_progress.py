@@ -3,7 +3,15 @@
 import pytest
 
 from selftrain import progress as module
-from selftrain.progress import printable, progress, say
+from selftrain.progress import duration, printable, progress, say
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0.0 s"), (9.54, "9.5 s"), (48, "48 s"), (99, "99 s"), (100, "2 min"), (720, "12 min"), (12240, "3.4 h")],
+)
+def test_a_duration_is_said_as_people_say_it(seconds, words):
+    assert duration(seconds) == words
 
 
 def test_what_is_said_is_one_line_as_written(capsys):

@@ -60,10 +60,35 @@ def test_unfinished_and_refused_runs_say_so(tmp_path):
     assert "nothing was promoted: the base is kept" in story(read_run(refused))
 
 
+def test_a_run_made_longer_is_not_finished_before_its_new_end(tmp_path):
+    text = "\n".join(story(read_run(make_run(tmp_path, longer=2))))
+    assert "1 of 2 rounds, not finished" in text
+    assert "not finished: the same command goes on from here" in text
+    assert "test)" not in text
+
+
+def test_rounds_without_room_are_counted(tmp_path, monkeypatch):
+    run, told = read_run(make_run(tmp_path, rounds=3)), []
+    for lines in range(10, LINES):
+        monkeypatch.setattr("selftrain.story.LINES", lines)
+        told += [line for line in story(run) if "more in the report" in line]
+    assert set(told) == {f"({many} more in the report)" for many in ("1 round", "2 rounds", "3 rounds")}
+
+
+def test_a_damaged_step_costs_the_example_alone(tmp_path):
+    folder = make_run(tmp_path)
+    (step, *_) = sorted(tmp_path.glob(".steps/judge-*/step.json"))
+    step.write_text("{")
+    text = " ".join(story(read_run(folder)))
+    assert "no example: " in text
+    assert "step.json is damaged: restore it" in text
+    assert "(final model against" in text
+
+
 def test_a_plan_stands_beside_the_time_where_there_is_room(tmp_path, monkeypatch):
     run = read_run(make_run(tmp_path))
     for lines, told in ((["planned"], True), (["planned"] * LINES, False)):
-        monkeypatch.setattr("selftrain.story.compared", lambda folder, lines=lines: lines)
+        monkeypatch.setattr("selftrain.story.planned_and_true", lambda folder, lines=lines: lines)
         found = story(run)
         assert ("planned" in found) == told
         assert len(found) <= LINES

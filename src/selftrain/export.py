@@ -1,12 +1,9 @@
 """Handing a model of a run to other programs: a Hugging Face folder, a peft adapter, or a GGUF file."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
-
-import yaml
 
 from selftrain.errors import ConfigError
 from selftrain.files import atomic_path
@@ -15,6 +12,7 @@ from selftrain.models import Model, load_model, load_tokenizer, open_model
 from selftrain.models.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from selftrain.models.save import write_files
 from selftrain.progress import say
+from selftrain.run_folder import RunFolder, ended
 
 Kind = Literal["hf", "adapter", "gguf"]
 
@@ -67,10 +65,10 @@ def export_run(run: Path, kind: Kind, out: Path | None) -> Path:
 
 def _parent(run: Path) -> str:
     """What the adapter of a run's last promoted round was trained on."""
-    promoted = json.loads((run / "result.json").read_text())["promoted"]
+    promoted = RunFolder(run).result["promoted"]
     if len(promoted) > 1:
         return str(run / "rounds" / f"{promoted[-2]:02d}" / "model")
-    return f"the base, {yaml.safe_load((run / 'run.yaml').read_text())['config']['model']}"
+    return f"the base, {RunFolder(run).settings['model']}"
 
 
 def _finished(run: Path) -> tuple[Model, Path | None]:
@@ -78,9 +76,10 @@ def _finished(run: Path) -> tuple[Model, Path | None]:
         return open_model(run), None
     if not (run / "run.yaml").is_file():
         raise ConfigError(f"{run} is neither a run nor a model: give a folder with run.yaml or config.json")
-    if not (run / "result.json").is_file():
+    result = RunFolder(run).result
+    if not ended(result, RunFolder(run).settings["rounds"]):
         raise ConfigError(f"the run {run} is not finished: repeat its command first")
-    promoted = json.loads((run / "result.json").read_text())["promoted"]
+    promoted = result["promoted"]
     if not promoted:
         raise ConfigError(f"the run {run} promoted nothing: its final model is the base it started from")
     adapter = run / "rounds" / f"{promoted[-1]:02d}" / "adapter"

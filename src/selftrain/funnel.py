@@ -2,25 +2,26 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from selftrain.records import Groups
+from selftrain.records import Groups, Mark
 from selftrain.sampling import Samples
 
 
 @dataclass(slots=True)
 class Funnel:
-    """The counts of a round."""
+    """The counts of a round; what is drawn again, or judged again, counts once."""
 
     steps: dict[str, int] = field(default_factory=dict)
     """The sample steps that were drawn from, with the responses to each question."""
     questions: set[str] = field(default_factory=set)
     """Ids of the questions asked."""
-    responses: int = 0
-    marks: Counter[str] = field(default_factory=Counter)
-    """Responses by judgement; none if the recipe asked for no judgement."""
-    groups_right: int = 0
-    """Groups with at least one right response."""
+    responses: set[str] = field(default_factory=set)
+    """Ids of the responses to them."""
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """Judgement by response id; none if the recipe asked for no judgement."""
+    solved: set[str] = field(default_factory=set)
+    """Ids of the questions with at least one right response."""
 
     def drew(self, samples: Samples) -> None:
         """Counts what was drawn."""
@@ -28,20 +29,21 @@ class Funnel:
         step = f"sample-{samples.cell}"
         self.steps[step] = max(n, self.steps.get(step, 0))
         self.questions.update(problem.id for problem in samples.problems)
-        self.responses += sum(map(len, samples.responses))
+        self.responses.update(response.id for group in samples.responses for response in group)
 
     def judged(self, groups: Groups) -> None:
         """Counts what was judged."""
-        self.marks.update(judgement.judgement for group in groups for judgement in group.judgements)
-        self.groups_right += len(groups.where_any_right())
+        for group in groups:
+            self.marks.update((r.id, j.judgement) for r, j in zip(group.responses, group.judgements, strict=True))
+        self.solved.update(group.problem.id for group in groups.where_any_right())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        marks = {mark: self.marks[mark] for mark in ("right", "wrong", "unjudged")}
+        marks = Counter(self.marks.values())
         return {
             "draws": self.steps,
             "questions": len(self.questions),
-            "responses": self.responses,
-            **marks,
-            "groups_right": self.groups_right,
+            "responses": len(self.responses),
+            **{mark: marks[mark] for mark in get_args(Mark)},
+            "groups_right": len(self.solved),
         }

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from selftrain.audit import Audit
 from selftrain.config import RunConfig
+from selftrain.errors import SelftrainError
+from selftrain.progress import say
 from selftrain.report import write_report
 from selftrain.session import Session, open_session
 
@@ -26,7 +28,10 @@ def run(config: RunConfig) -> Result:
     """Runs, resumes or extends a run. Killed anywhere and called again, it ends as if it had not been killed."""
     with open_session(config) as session:
         result = turns(session)
-        write_report(session.folder.path)
+        try:
+            write_report(session.folder.path)
+        except SelftrainError as error:  # the verdict is not lost with the page
+            say(f"note: no page was written: {error}")
         return result
 
 

@@ -22,8 +22,11 @@ class Count(Protocol):
         problem_tokens: int = 0,
         prefill_tokens: int = 0,
     ) -> None:
-        """Rows made, tokens drawn, tokens of the prompts (each counted for every row, for every problem, as often
-        as it was read)."""
+        """Adds `rows` made, `tokens` drawn or scored, and tokens of the prompts.
+
+        A prompt counts in `prompt_tokens` for each of its rows, in `problem_tokens` once, and in `prefill_tokens`
+        as often as the engine read it.
+        """
 
 
 class Metrics:
@@ -83,11 +86,22 @@ class Metrics:
         yield log
 
     def stage_totals(self) -> dict[str, dict[str, float]]:
-        """Seconds, rows and tokens by stage over the whole run; what a killed process was at is not counted."""
+        """Seconds, rows and tokens by stage over the whole run.
+
+        What a killed process was at is not counted, nor what a damaged line told.
+        """
         totals: dict[str, dict[str, float]] = {}
-        for line in read_json_lines(self._path) if self._path else []:
-            if line["event"] == "stage":
-                stage = totals.setdefault(line["stage"], {"seconds": 0.0, "rows": 0, "tokens": 0})
-                for key in stage:
-                    stage[key] += line[key]
+        for line in read_stage_lines(self._path) if self._path else ():
+            stage = totals.setdefault(line["stage"], {"seconds": 0.0, "rows": 0, "tokens": 0})
+            for key in stage:
+                stage[key] += line[key]
         return totals
+
+
+def read_stage_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a metrics.jsonl that tell of a stage; damaged ones are passed over."""
+    for line in read_json_lines(path):
+        if isinstance(line, dict) and line.get("event") == "stage" and isinstance(line.get("stage"), str):
+            numbers = ("round", "seconds", "rows", "tokens", "prompt_tokens")
+            if all(isinstance(line.get(key), int | float) for key in numbers):
+                yield line

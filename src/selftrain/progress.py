@@ -30,6 +30,13 @@ def say(line: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(printable(line))
 
 
+def duration(seconds: float) -> str:
+    """Seconds as people say them, such as `9.5 s`, `48 s`, `12 min` or `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
 def progress(label: str, total: int, done: int = 0) -> Iterator[Tick]:
     """Shows how many of `total` items of a step are done; call the yielded function as items finish."""

@@ -3,7 +3,7 @@
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -53,12 +53,7 @@ class RunFolder:
 
     def finished(self, config: RunConfig) -> bool:
         """Whether the run has come to an end under this configuration; repeating it would make nothing."""
-        last = self.path / "rounds" / f"{config.rounds:02d}" / "round.json"
-        return (
-            bool(self.result)
-            and self.settings == settings_of(config)
-            and (last.exists() or config.stop_after_refused is not None)
-        )
+        return ended(self.result, config.rounds) and self.settings == settings_of(config)
 
     def begin(self, config: RunConfig, digests: dict[str, str]) -> None:
         """Writes run.yaml, or checks that the run there is the same and at most made longer.
@@ -94,9 +89,14 @@ class RunFolder:
 
     @property
     def result(self) -> dict[str, Any]:
-        """What `finish` kept; empty if the run is not finished."""
+        """What `finish` kept; empty if it never began. Raises WorkspaceError if the file is damaged."""
         path = self.path / "result.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, RecursionError):
+            raise WorkspaceError(f"{path} is damaged: restore it from a copy or give the run another name") from None
 
     def round(self, number: int) -> Path:
         """Folder of a round; 0 is the base."""
@@ -132,11 +132,12 @@ class RunFolder:
     def finish(self, final: Model | None, audit: Audit | None, facts: dict[str, Any]) -> None:
         """Keeps the promoted model in `final/` (none if nothing was promoted) and the final audit.
 
-        result.json is written last and taken away first: where it is, the rest belongs to it.
+        `facts` has `rounds`, which says of a result.json that the run ended there; it is written last. First of
+        all its place is taken by one that only counts: the test split was read, whenever this process is killed.
         """
         if self.result == facts:
             return
-        (self.path / "result.json").unlink(missing_ok=True)
+        write_json(self.path / "result.json", {key: facts[key] for key in ("model", "test_reads")})
         if final is not None:
             _put(self.path / "final", lambda target: link_model(final.folder, target), replace=True)
         if audit is not None:
@@ -177,6 +178,11 @@ def open_run_folder(workspace: Workspace, name: str) -> Iterator[RunFolder]:
     with lock(path / "lock", wait=False, what=f"the run {path}"):
         sweep(path)
         yield RunFolder(path)
+
+
+def ended(result: Mapping[str, Any], rounds: int) -> bool:
+    """Whether a result.json is that of a run of so many rounds, rather than of a shorter or an unfinished one."""
+    return result.get("rounds") == rounds
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

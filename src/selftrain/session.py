@@ -119,8 +119,15 @@ class Session:
         if reads > 1:
             self._tell(f"note: the test split was read for {reads} final models of this run; the last verdict counts")
         verdict = audit.verdict if audit else None
-        facts = {"promoted": list(promoted), "verdict": verdict, "model": final.digest, "test_reads": reads}
-        self.folder.finish(final if promoted else None, audit, {**facts, "steps": self._steps()})
+        facts = {
+            "rounds": self.config.rounds,
+            "promoted": list(promoted),
+            "verdict": verdict,
+            "model": final.digest,
+            "test_reads": reads,
+            "steps": self._steps(),
+        }
+        self.folder.finish(final if promoted else None, audit, facts)
         if audit is None:
             self._tell("nothing was promoted: the base is kept")
         return tuple(self.lines)

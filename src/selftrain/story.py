@@ -9,14 +9,15 @@ from pathlib import Path
 from rich.console import Console
 
 from selftrain.audit import Audit, table
-from selftrain.plan import compared
-from selftrain.progress import printable
+from selftrain.errors import WorkspaceError
+from selftrain.plan import planned_and_true
+from selftrain.progress import duration, printable
 from selftrain.report import NAME
 from selftrain.report.changes import Change
 from selftrain.report.record import RoundRecord, RunRecord, read_run
 from selftrain.report.responses import Responses, Shown
-from selftrain.report.views import compared as responses_compared
-from selftrain.report.words import base_lines, headline, one_line, round_lines, seconds_words, told
+from selftrain.report.views import compared_responses
+from selftrain.report.words import base_lines, headline, one_line, round_lines, told
 
 LINES, WIDTH = 40, 96
 _MOST_FIGURES = 10
@@ -32,7 +33,7 @@ def story(run: RunRecord) -> list[str]:
     head = [*_wrapped(_title(run)), *(line for text in base_lines(run) for line in _wrapped(text))]
     tail = [*_wrapped(_verdict(run)), *_example(run)]
     figures = _figures(run.audit) if run.audit else []
-    times, planned = list(_wrapped(_time(run))), compared(run.folder)
+    times, planned = list(_wrapped(_time(run))), planned_and_true(run.folder)
     rounds = _rounds(run.rounds, LINES - len(head) - len(figures) - len(tail) - len(times) - 1)
     told_of = [*head, *rounds, *figures, *tail]
     beside = planned and len(told_of) + len(planned) < LINES
@@ -54,7 +55,7 @@ def _rounds(rounds: tuple[RoundRecord, ...], room: int) -> list[str]:
     for left, found in zip(reversed(range(len(rounds))), reversed(rounds), strict=True):
         lines = [line for text in round_lines(found) for line in _wrapped(text)]
         if len(lines) + len(told_of) + bool(left) > room:
-            return [f"({left + 1} rounds more in the report)", *told_of]
+            return [f"({_many(left + 1, 'round')} more in the report)", *told_of]
         told_of = [*lines, *told_of]
     return told_of
 
@@ -67,7 +68,7 @@ def _figures(audit: Audit) -> list[str]:
     lines = [printable(line.rstrip()) for line in capture.get().splitlines()]
     lines = [line for line in lines if line]
     most = _MOST_FIGURES + 2
-    return lines if len(lines) <= most else [*lines[:most], f"({len(lines) - most} lines more in the report)"]
+    return lines if len(lines) <= most else [*lines[:most], f"({_many(len(lines) - most, 'line')} more in the report)"]
 
 
 def _verdict(run: RunRecord) -> str:
@@ -75,7 +76,8 @@ def _verdict(run: RunRecord) -> str:
         return f"{headline(run)[0]}: the same command goes on from here"
     if run.audit is None:
         return "nothing was promoted: the base is kept"
-    warnings = f"; {len(run.audit.warnings)} warnings, such as: {run.audit.warnings[0]}" if run.audit.warnings else ""
+    warned = run.audit.warnings
+    warnings = f"; {_many(len(warned), 'warning')}, such as: {warned[0]}" if warned else ""
     reads = run.result.get("test_reads", 1)
     again = f"; note: the test split was read for {reads} final models of this run" if reads > 1 else ""
     return one_line(told(run) + again + warnings, 6 * WIDTH)
@@ -83,7 +85,10 @@ def _verdict(run: RunRecord) -> str:
 
 def _example(run: RunRecord) -> list[str]:
     """One problem that was gained: never right before, right after."""
-    found = responses_compared(run, Responses(run)) if run.latest else None
+    try:
+        found = compared_responses(run, Responses(run)) if run.latest else None
+    except WorkspaceError as error:  # the verdict does not hang on it
+        return list(_wrapped(f"no example: {error}"))
     if found is None:
         return []
     gained = [change for change in found.changes if not change.before[0] and change.after[0]]
@@ -107,17 +112,21 @@ def _time(run: RunRecord) -> str:
         return ""
     longest = sorted(run.stages.items(), key=lambda stage: -stage[1]["seconds"])
     parts = [_stage(name, stage["seconds"], int(stage["tokens"])) for name, stage in longest[:8]]
-    more = f", {len(longest) - 8} stages more" if len(longest) > 8 else ""
-    return f"time {seconds_words(sum(s['seconds'] for s in run.stages.values()))}: {', '.join(parts)}{more}"
+    more = f", {_many(len(longest) - 8, 'stage')} more" if len(longest) > 8 else ""
+    return f"time {duration(sum(s['seconds'] for s in run.stages.values()))}: {', '.join(parts)}{more}"
 
 
 def _stage(name: str, seconds: float, tokens: int) -> str:
-    return f"{name} {seconds_words(seconds)}" + (f" ({tokens:,} tokens)" if tokens else "")
+    return f"{name} {duration(seconds)}" + (f" ({tokens:,} tokens)" if tokens else "")
 
 
 def _where(run: RunRecord) -> str:
     page = run.folder / NAME
     return f"report: {page}" if page.exists() else f"everything is in {run.folder}; selftrain report makes a page of it"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _wrapped(text: str) -> Iterator[str]:

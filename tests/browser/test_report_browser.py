@@ -133,6 +133,18 @@ def test_the_list_is_filtered_searched_and_paged(page):
     assert 0 < int(counted(page).split()[0]) < rose
 
 
+def test_a_kind_is_found_whatever_white_space_is_in_it(chromium, tmp_path):
+    folder = make_run(tmp_path, family=lambda i: ("two  spaces", "one space", "new\nline")[i % 3])
+    watched = Watched(chromium, write_report(folder).as_uri())
+    kinds = watched.page.locator("#group option").count()
+    found = []
+    for index in range(1, kinds):
+        watched.page.select_option("#group", index=index)
+        found.append(counted(watched.page).split(" of ")[0])
+    assert found == ["4"] * 6
+    watched.close()
+
+
 def test_training_problems_show_what_was_trained_on(page):
     page.select_option("#view", "round 1: training problems")
     assert counted(page) == "60 of 60 problems"

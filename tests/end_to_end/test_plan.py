@@ -1,15 +1,46 @@
 """Plans through the command line, against the runs they foretell."""
 
 import json
+import os
 import shutil
 
 import pytest
 from small import inside, questions, read_json, write_lab, write_rows
 
-from selftrain.plan import compared
+from selftrain.plan import paper, planned_and_true
+from selftrain.plan.beside import WIDTH
+from selftrain.plan.make import LOCK, scratch
 from selftrain.plan.stages import by_name, read_stages
-from selftrain.plan.table import WIDTH
+from selftrain.store import lock
 
+TWICE = """
+from selftrain import Round, TrainingSet, recipe
+from selftrain.validation import Options
+
+
+@recipe("twice", paper="none")
+def twice(round: Round, options: Options) -> TrainingSet:
+    round.judge(round.sample(round.parent, round.problems, n=2))
+    groups = round.judge(round.sample(round.parent, round.problems, n=4))
+    return round.training_set(groups.where_any_right())
+"""
+UNJUDGED = """
+from selftrain import Round, TrainingSet, recipe
+from selftrain.records import Group, Groups, Judgement
+from selftrain.validation import Options
+
+
+@recipe("unjudged", paper="none")
+def unjudged(round: Round, options: Options) -> TrainingSet:
+    samples = round.sample(round.parent, round.problems, n=2)
+    right = Judgement(judgement="right", answer=None, reason="not asked")
+    return round.training_set(
+        Groups(
+            Group(problem=p, responses=r, judgements=(right,) * len(r), clusters=(0,) * len(r))
+            for p, r in zip(samples.problems, samples.responses)
+        )
+    )
+"""
 LUCKLESS = ("sample select", "judge", "sample train", "sample null", "sample test")
 """Stages whose rows do not depend on what is answered."""
 
@@ -21,6 +52,14 @@ def stages(run):
 
 def files(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unhurried():
+    """On a busy machine too a calibration draws all its blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paper, "SECONDS", 1e9)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +104,7 @@ def test_a_planned_run_equals_one_without_a_plan(planned, tmp_path):
 
 def test_at_the_end_the_plan_stands_beside_the_truth(planned, tmp_path):
     _, _, run = planned
-    lines = compared(run)
+    lines = planned_and_true(run)
     assert max(map(len, lines)) <= WIDTH
     row = next(line for line in lines if "sample train" in line)
     assert row.count(" 160 ") == 2
@@ -73,12 +112,14 @@ def test_at_the_end_the_plan_stands_beside_the_truth(planned, tmp_path):
     plan, truth = by_name(read_stages(run / "metrics.jsonl")), read_json(run / "plan.json")
     ratio = sum(stage.seconds for stage in plan.values()) / truth["seconds"]
     assert f" {ratio:.2f} of" in lines[-1]
+    (unfinished := shutil.copytree(run, tmp_path / "unfinished")).joinpath("result.json").unlink()
+    assert planned_and_true(unfinished)[-1] == f"so far {lines[-1]}"
     other = shutil.copytree(run, tmp_path / "other")
     kept = {**truth, "config": {**truth["config"], "seed": 1}}
     (other / "plan.json").write_text(json.dumps(kept))
-    assert compared(other) == []
+    assert planned_and_true(other) == []
     (other / "plan.json").write_text('{"stages": 3}')
-    assert compared(other) == []
+    assert planned_and_true(other) == []
 
 
 def test_a_finished_run_leaves_nothing_to_plan(planned):
@@ -142,14 +183,49 @@ def test_a_judge_that_is_never_content_is_told(planned):
 
 
 def test_what_a_killed_plan_left_is_swept(planned):
-    import os
-
     lab, _, _ = planned
-    old, fresh = lab.workspace / ".plan.tmp-old", lab.workspace / ".plan.tmp-fresh"
-    for folder in (old, fresh):
+    killed, living = lab.workspace / ".plan.tmp-killed", lab.workspace / ".plan.tmp-living"
+    for folder in (killed, living):
         folder.mkdir()
-    os.utime(old, (0, 0))
-    assert inside("plan", lab.config, "name=planned").code == 0
-    assert not old.exists()
-    assert fresh.exists()
-    fresh.rmdir()
+        (folder / LOCK).touch()
+    os.utime(living, (0, 0))
+    with lock(living / LOCK, wait=False, what="a plan"):
+        assert inside("plan", lab.config, "name=planned").code == 0
+    assert not killed.exists()
+    assert living.exists()
+    shutil.rmtree(living)
+
+
+def test_a_living_plan_holds_its_folder(tmp_path):
+    with scratch(tmp_path) as folder:
+        with scratch(tmp_path) as other:
+            assert folder.exists()
+            assert folder != other
+        assert folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_drawn_and_judged_again_is_counted_once(planned):
+    lab, _, _ = planned
+    (lab.folder / "twice.py").write_text(TWICE)
+    changes = (f"recipe.name={lab.folder / 'twice.py'}:twice", "recipe.options={}", "seed=7")
+    assert inside("plan", lab.config, "name=twice", *changes).code == 0
+    run = lab.run("twice", *changes)
+    plan, truth = stages(run), {(s.round, s.stage): s.rows for s in read_stages(run / "metrics.jsonl")}
+    for name in ("sample train", "judge"):
+        assert plan[1, name]["rows"] == truth[1, name], name
+    assert plan[1, "sample train"]["rows"] == 40 * 4
+
+
+def test_problems_without_answers_are_planned(planned):
+    lab, _, _ = planned
+    rows = [{"question": row["question"]} for row in questions("train", 40)]
+    path = write_rows(lab.folder / "unlabelled.jsonl", rows)
+    (lab.folder / "unjudged.py").write_text(UNJUDGED)
+    own = f"recipe.name={lab.folder / 'unjudged.py'}:unjudged"
+    # At a temperature of their own, for else the responses to problems with answers would serve.
+    task = (f"task.options.train={path}", "task.options.judge=exact", "sampling.temperature=0.9")
+    changes = (own, "recipe.options={}", *task)
+    ended = inside("plan", lab.config, "name=unlabelled", *changes)
+    assert ended.code == 0, ended.err
+    assert stages(lab.workspace / "unlabelled")[1, "train"]["rows"] > 0

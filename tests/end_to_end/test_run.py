@@ -16,7 +16,7 @@ from selftrain.models import load_tokenizer, open_model
 from selftrain.prompts import PromptConfig, Renderer
 from selftrain.report.record import read_run
 from selftrain.report.responses import Responses
-from selftrain.report.views import compared, drawn_for_training
+from selftrain.report.views import compared_responses, drawn_for_training
 from selftrain.tasks.files import read_problems
 
 
@@ -105,7 +105,7 @@ def test_show_and_report_tell_the_run_again(first, tmp_path):
 
 def test_every_response_behind_the_verdict_is_found_again(first):
     run = read_run(first)
-    found = compared(run, Responses(run))
+    found = compared_responses(run, Responses(run))
     assert len(found.changes) == 40
     for side, name in zip(found.view.drawn, ("before", "after"), strict=True):
         marks = [one.mark for group in side.values() for one in group]
@@ -210,12 +210,20 @@ def test_a_changed_key_is_refused_by_name(first, lab):
     assert inside("run", lab.config, "name=first", "judge.deadline=9").complaint
 
 
-def test_more_rounds_extend_a_run(first, lab, tmp_path):
+def test_more_rounds_extend_a_run(first, lab, tmp_path, monkeypatch):
     longer = Lab(tmp_path)
     shutil.copytree(lab.folder, tmp_path, dirs_exist_ok=True)
-    ended = inside("run", longer.config, f"workspace={longer.workspace}", "name=first", "rounds=2")
-    assert ended.code == 0, ended.err
+    words = ("run", longer.config, f"workspace={longer.workspace}", "name=first", "rounds=2")
     run = longer.workspace / "first"
+    with monkeypatch.context() as patch:
+        patch.setattr("selftrain.session.RunFolder.save_audit", interrupted)
+        assert inside(*words).code == 130
+    shown = " ".join(inside("show", run).out.split())
+    assert "2 of 2 rounds, not finished" in shown
+    assert "(final model against the base, test)" not in shown
+    assert "is not finished" in inside("export", run, "--as", "hf").complaint
+    ended = inside(*words)
+    assert ended.code == 0, ended.err
     assert new_rows(run, "sample train", 1) == 160
     assert new_rows(run, "sample train", 2) == 160
     assert (run / "rounds/01/training.parquet").read_bytes() == (first / "rounds/01/training.parquet").read_bytes()
@@ -223,6 +231,26 @@ def test_more_rounds_extend_a_run(first, lab, tmp_path):
     assert second["parent"] == "round-01"
     shorter = inside("run", longer.config, f"workspace={longer.workspace}", "name=first", "rounds=1")
     assert "changed: rounds." in shorter.complaint
+
+
+def interrupted(folder, number, audit):
+    """Ends the process in the second round."""
+    if number == 2:
+        raise KeyboardInterrupt
+
+
+def test_a_damaged_step_costs_the_page_and_not_the_verdict(first, lab, tmp_path):
+    copy = Lab(tmp_path)
+    shutil.copytree(lab.folder, tmp_path, dirs_exist_ok=True)
+    for step in (copy.workspace / ".steps").glob("judge-*/step.json"):
+        step.write_text("{")
+    with (copy.workspace / "first" / "metrics.jsonl").open("a") as file:
+        file.write('{"event": "stage"}\n')
+    ended = inside("run", copy.config, f"workspace={copy.workspace}", "name=first")
+    assert ended.code == 0, ended.err
+    assert "note: no page was written: " in ended.err
+    assert "progress: pass@1 rose" in ended.out
+    assert "is damaged: restore it from a copy" in inside("report", copy.workspace / "first").complaint
 
 
 def test_runs_in_one_workspace_share_samples(first, lab):

@@ -26,10 +26,21 @@ def test_the_shape_of_a_model(tiny_folder):
 
     module = load_model(open_model(tiny_folder))
     found = Shape.read(tiny_folder)
-    assert found.parameters == pytest.approx(sum(p.numel() for p in module.parameters()), rel=0.05)
+    assert found.parameters == sum(p.numel() for p in module.parameters())
     assert (found.layers, found.hidden, found.inner, found.context) == (2, 32, 64, 512)
     assert found.key_values == 16
     assert found.vocabulary == module.config.vocab_size
+
+
+def test_parameters_are_counted_whatever_their_type(tiny_folder, tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    (tmp_path / "config.json").write_bytes((tiny_folder / "config.json").read_bytes())
+    halves = {"a": torch.zeros(3, 5, dtype=torch.bfloat16), "b": torch.zeros(7, dtype=torch.float16)}
+    save_file(halves, tmp_path / "model-00001-of-00002.safetensors", metadata={"format": "pt"})
+    save_file({"c": torch.zeros(2)}, tmp_path / "model-00002-of-00002.safetensors")
+    assert Shape.read(tmp_path).parameters == 3 * 5 + 7 + 2
 
 
 def test_sampling_holds_weights_cache_and_logits_or_loads():
@@ -65,5 +76,14 @@ def test_what_there_is(tmp_path):
     assert free_memory() > 0
     before = resident_memory()
     block = np.ones(8_000_000)
-    assert resident_memory() - before == pytest.approx(block.nbytes, rel=0.2)
-    assert peak_memory() >= resident_memory()
+    assert resident_memory() - before > 0.8 * block.nbytes
+    held = resident_memory()
+    assert peak_memory() > 0.9 * held
+
+
+def test_pages_of_files_that_nobody_uses_are_free(tmp_path):
+    for name, text in {"max": "5000", "current": "4000", "stat": "anon 1500\ninactive_file 2000\nslab 10"}.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert free_memory(tmp_path) == 5000 - 4000 + 2000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory(tmp_path) != 3000

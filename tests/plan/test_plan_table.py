@@ -5,7 +5,7 @@ import pytest
 from selftrain.plan import Plan, tell_plan
 from selftrain.plan.plan import Need, PromptSeen
 from selftrain.plan.stages import Stage, by_name, total
-from selftrain.plan.table import duration, size
+from selftrain.plan.table import size
 
 
 def example(tmp_path, **needs):
@@ -42,5 +42,4 @@ def test_stages_add_up(tmp_path):
 
 
 def test_words():
-    assert [duration(s) for s in (4.25, 48, 700, 12_000)] == ["4.2 s", "48 s", "12 min", "3.3 h"]
     assert [size(b) for b in (1_640_000_000, 5_000_000)] == ["1.6 GB", "5.0 MB"]

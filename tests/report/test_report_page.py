@@ -87,6 +87,14 @@ def test_the_page_tells_its_parts_in_order(plain):
     assert "Round 2: promoted" in plain
 
 
+def test_the_figures_have_their_level_and_their_problems(tmp_path):
+    run = read_run(make_run(tmp_path))
+    found = page(run)
+    assert found.count("Intervals are at 95 %.") == 2  # the final table and that of the round
+    for figure in run.audit.figures:
+        assert f'<th scope="row">{figure.name}</th>\n<td class="n">{figure.problems}</td>' in found
+
+
 def test_the_page_carries_every_problem_and_response(plain):
     views = data_of(plain)["views"]
     assert [view["title"] for view in views] == [
@@ -222,7 +230,7 @@ def test_the_page_is_written_where_it_is_wanted(tmp_path):
 
 
 def test_a_plan_stands_beside_what_came_of_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("selftrain.plan.compared", lambda folder: ["stage  planned <s>", "train  30"])
+    monkeypatch.setattr("selftrain.plan.planned_and_true", lambda folder: ["stage  planned <s>", "train  30"])
     found = page(read_run(make_run(tmp_path)))
     assert "Planned, and what it came to</h2>" in found
     assert "stage  planned &lt;s&gt;\ntrain  30" in found

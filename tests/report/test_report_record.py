@@ -8,9 +8,10 @@ from make_run import make_run
 
 from selftrain.audit import Audit
 from selftrain.errors import WorkspaceError
+from selftrain.report import write_report
 from selftrain.report.record import read_run
 from selftrain.report.responses import Responses
-from selftrain.report.views import compared, drawn_for_training, trained
+from selftrain.report.views import compared_responses, drawn_for_training, trained
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_undefined_numbers_survive_json(folder):
 
 
 def test_every_test_response_is_found_with_its_judgement(run):
-    found = compared(run, Responses(run))
+    found = compared_responses(run, Responses(run))
     before, after = found.view.drawn
     assert len(before) == len(after) == 24  # 12 of the split, 12 of the suite
     assert {len(group) for group in before.values()} == {4}
@@ -61,7 +62,7 @@ def test_every_test_response_is_found_with_its_judgement(run):
 def test_rows_of_another_run_in_a_shared_step_are_left_out(folder, run):
     """Another run of the workspace asked more of the same model: more responses, and other problems."""
     make_run(folder.parent, name="other", each=6, count=15)
-    before, _ = compared(run, Responses(run)).view.drawn
+    before, _ = compared_responses(run, Responses(run)).view.drawn
     assert {len(group) for group in before.values()} == {4}
     assert len(before) == 24
 
@@ -78,7 +79,7 @@ def test_training_rows_have_their_weight(run):
 def test_a_run_whose_steps_are_gone_is_told_without_responses(folder, tmp_path):
     alone = shutil.copytree(folder, tmp_path / "run")
     run = read_run(alone)
-    found = compared(run, Responses(run))
+    found = compared_responses(run, Responses(run))
     assert found.changes == ()
     assert len(found.view) == 0
 
@@ -99,6 +100,39 @@ def test_a_refused_run_shows_its_last_audit(tmp_path):
     audit, split = run.latest
     assert split == "select"
     assert audit.labels["after"]["model"] == "round-01"
+
+
+def test_a_run_made_longer_is_told_without_its_old_verdict(tmp_path):
+    run = read_run(make_run(tmp_path, longer=2))
+    assert not run.finished
+    assert run.audit is None
+    assert run.latest[1] == "select"
+
+
+def test_a_run_killed_while_it_ends_is_not_finished(folder, tmp_path):
+    killed = shutil.copytree(folder, tmp_path / "run")
+    (killed / "result.json").write_text('{"model": "m", "test_reads": 1}')
+    run = read_run(killed)
+    assert not run.finished
+    assert run.audit is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "", '{"inputs": {}}'])
+def test_a_damaged_step_is_one_line(tmp_path, text):
+    folder = make_run(tmp_path)
+    step = next(tmp_path.glob(".steps/judge-*/step.json"))
+    step.write_text(text)
+    with pytest.raises(WorkspaceError, match=r"step\.json is damaged: ") as found:
+        write_report(folder)
+    assert "\n" not in str(found.value)
+
+
+def test_a_damaged_metrics_line_is_left_out(tmp_path):
+    folder = make_run(tmp_path)
+    before = read_run(folder).stages
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('3\n{"event": "stage", "stage": "train"}\n')
+    assert read_run(folder).stages == before
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

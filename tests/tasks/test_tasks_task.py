@@ -131,6 +131,22 @@ def test_what_is_no_task_is_refused(tmp_path, text, message):
         load_task(own(tmp_path, text), 0)
 
 
+@pytest.mark.parametrize("name", ["gold", "level", "family"])
+def test_what_must_be_text_is_told_before_a_run_begins(tmp_path, name):
+    text = f"""
+from selftrain.records import Problem
+from selftrain.tasks import make_task
+def make(options, seed):
+    part = lambda name, **more: [Problem.make(name, **{{"gold": "4", **more}})]
+    return make_task("own", splits=dict(train=part("a"), select=part("b", {name}=2), test=part("c")), judge="exact")
+"""
+    with pytest.raises(DataError) as caught:
+        load_task(own(tmp_path, text), 0)
+    place = f"{tmp_path / 'own.py'}:make"
+    said = f"{place}: the {name} of 'b' in select is of type int: give it as text, such as '2'"
+    assert str(caught.value) == said
+
+
 def test_an_error_in_a_task_of_ones_own_is_one_line(tmp_path):
     text = """
 import json

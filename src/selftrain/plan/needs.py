@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from selftrain.models.folders import WEIGHTS
 from selftrain.training import TrainingConfig
 from selftrain.training.checkpoints import KEEP
 
+MAX_HEADER = 100_000_000
+"""Bytes of a safetensors header, by its specification."""
 BYTES = {"fp32": 4, "bf16": 2}
 ADAM = 3
 """A checkpoint holds the trained weights and two moments of each."""
@@ -47,7 +50,7 @@ class Shape:
         found = found.get("text_config", found)
         hidden, heads = int(found.get("hidden_size", 0)), int(found.get("num_attention_heads", 1))
         return cls(
-            parameters=sum(path.stat().st_size for path in folder.glob(WEIGHTS)) // 4,
+            parameters=sum(map(_parameters, folder.glob(WEIGHTS))),
             layers=int(found.get("num_hidden_layers", 0)),
             hidden=hidden,
             inner=int(found.get("intermediate_size") or 4 * hidden),
@@ -55,6 +58,13 @@ class Shape:
             vocabulary=int(found.get("vocab_size", 0)),
             context=found.get("max_position_embeddings"),
         )
+
+
+def _parameters(path: Path) -> int:
+    """Parameters in a safetensors file, of whatever type, by its header: eight bytes of length, then JSON."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), MAX_HEADER)))
+    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
 def sampling_memory(shape: Shape, engine: EngineConfig, longest: int) -> int:
@@ -105,15 +115,17 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def free_memory() -> int | None:
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Bytes this process can still take, by the machine's account and its control group's; None if unknown."""
     found = []
     with suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
     with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        # Pages of files that nobody uses count as used, and are given back when memory runs short.
+        found.append(limit - used + int(stat.get("inactive_file", 0)))
     return max(min(found), 0) if found else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from selftrain.config import RunConfig
 from selftrain.digest import digest
 from selftrain.engines.base import check_room
+from selftrain.errors import DataError
 from selftrain.metrics import Metrics
 from selftrain.models import Model
 from selftrain.plan.needs import Shape, resident_memory
@@ -47,6 +48,9 @@ class PaperVerbs(Verbs):
         self._ledger = metrics
         self._bases: dict[str, Model] = {}
         self._steps = config.workspace / STEPS
+        self._drawn: set[str] = set()
+        self._judged: set[str] = set()
+        """Ids of the responses that were drawn, and judged, on paper."""
         self._marks: dict[str, tuple[Judgement, int]] = {}
         self._rates: dict[PromptConfig, SamplingRate] = {}
         self._judging: float | None = None
@@ -99,14 +103,17 @@ class PaperVerbs(Verbs):
             self._dealt(group, list(islice(owed.items(), place * n, (place + 1) * n)))
             for place, group in enumerate(pool.deal(problems))
         )
-        there = self._there(digest(cell))
+        there = self._drawn | self._there(digest(cell))
         missing = [response for responses in grouped for response in responses if response.id not in there]
+        self._drawn.update(owed)
         self._count(f"sample {draw.purpose}", model, prompt, missing, owed)
         return Samples(tuple(problems), grouped, digest(cell))
 
     def judge(self, samples: Samples, problems: Sequence[Problem]) -> Groups:
         """See `Verbs.judge`."""
-        rows = sum(map(len, samples.responses))
+        asked = {response.id for responses in samples.responses for response in responses}
+        rows = len(asked - self._judged)
+        self._judged |= asked
         self._write("judge", rows * (self._judging or 0.0), rows=rows)
         groups = []
         for problem, responses in zip(samples.problems, samples.responses, strict=True):
@@ -235,7 +242,7 @@ class PaperVerbs(Verbs):
         one = sampling.model_copy(update={"max_tokens": 1})
         if self._loaded is None:
             self.libraries = self.libraries or resident_memory()
-            _, self._loading = self._drawn(base, problems[:1], 1, prompt, one)
+            _, self._loading = self._timed(base, problems[:1], 1, prompt, one)
             self._block = self._engine(base).block
         size = max(1, (self._block or min(self._engine_config.at_once, UNBLOCKED)) // n)
         few = batches(problems, size, BLOCKS + 1, by_family=prompt.shots > 0 and self._block is not None)
@@ -243,14 +250,14 @@ class PaperVerbs(Verbs):
         if prompt not in self._rates:
             # Of prompts that are not used again: an engine may remember them.
             unused = few.pop() if len(few) > 1 else few[0]
-            _, seconds = self._drawn(base, unused, n, prompt, one)
+            _, seconds = self._timed(base, unused, n, prompt, one)
             reading = seconds / self._read(base, unused, n, prompt)
         families = {problem.family for batch in few for problem in batch}
         groups: list[Group] = []
         blocks = []
         for batch in few[:BLOCKS]:
-            samples, seconds = self._drawn(base, batch, n, prompt, sampling)
-            groups += self._judged(samples)
+            samples, seconds = self._timed(base, batch, n, prompt, sampling)
+            groups += self._marked(samples)
             drawn = sum(len(response.tokens) for responses in samples.responses for response in responses)
             blocks.append((seconds, self._read(base, batch, n, prompt), drawn))
             unseen = families - {group.problem.family for group in groups}
@@ -260,7 +267,7 @@ class PaperVerbs(Verbs):
             self._rates[prompt] = SamplingRate.of(reading, blocks)
         return Pool(prompt, sampling, n, with_one_right(groups), sum(seconds for seconds, *_ in blocks))
 
-    def _drawn(
+    def _timed(
         self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
     ) -> tuple[Samples, float]:
         self._draws += 1
@@ -274,16 +281,16 @@ class PaperVerbs(Verbs):
         prompts = sorted(renderer.prompt(problem) for problem in problems for _ in range(n))
         return tokens_read(prompts, self._block)
 
-    def _judged(self, samples: Samples) -> list[Group]:
-        """The responses judged, if their problems came with gold answers."""
+    def _marked(self, samples: Samples) -> list[Group]:
+        """The responses judged, if their problems have gold answers."""
         problems = [problem for problem in samples.problems if isinstance(problem, Problem)]
         if len(problems) < len(samples.problems):
-            parts = zip(samples.problems, samples.responses, strict=True)
-            return [
-                Group(problem=p, responses=r, judgements=(UNKNOWN,) * len(r), clusters=(0,) * len(r)) for p, r in parts
-            ]
+            return _unjudged(samples)
         start = time.monotonic()
-        groups = super().judge(samples, problems)
+        try:
+            groups = super().judge(samples, problems)
+        except DataError:  # None could be marked: the gold answers are missing, and a run may never ask for them.
+            return _unjudged(samples)
         # The quickest: in the first ones the judge's processes are still starting.
         rate = (time.monotonic() - start) / sum(map(len, samples.responses))
         self._judging = min(rate, self._judging or rate)
@@ -302,6 +309,11 @@ class PaperVerbs(Verbs):
         tokens = sum(len(row.input_ids) for row in few) // CALIBRATION_STEPS
         saved = made.adapter or made.folder
         return TrainingRate.of(seconds, ends, tokens), sum(path.stat().st_size for path in saved.iterdir())
+
+
+def _unjudged(samples: Samples) -> list[Group]:
+    parts = zip(samples.problems, samples.responses, strict=True)
+    return [Group(problem=p, responses=r, judgements=(UNKNOWN,) * len(r), clusters=(0,) * len(r)) for p, r in parts]
 
 
 def _length(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int:

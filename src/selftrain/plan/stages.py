@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from selftrain.store import read_json_lines
+from selftrain.metrics import read_stage_lines
 
 SUMMED = ("rows", "tokens", "prompt_tokens", "seconds")
 
@@ -24,8 +24,8 @@ class Stage:
 def read_stages(path: Path) -> list[Stage]:
     """The stages in a metrics.jsonl that made something, in order; those of a round that share a name are one."""
     found: dict[tuple[int, str], Stage] = {}
-    for line in read_json_lines(path):
-        if line["event"] == "stage" and line["rows"]:
+    for line in read_stage_lines(path):
+        if line["rows"]:
             made = Stage(**{field.name: line[field.name] for field in fields(Stage)})
             key = (made.round, made.stage)
             found[key] = total([found[key], made]) if key in found else made

@@ -1,10 +1,7 @@
-"""A plan in a terminal: before the run what it will come to, after it what it came to beside that."""
+"""A plan in a terminal."""
 
-import json
 import sys
 from collections.abc import Iterator
-from io import StringIO
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -12,11 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from selftrain.plan.plan import Need, Plan, PromptSeen
-from selftrain.plan.stages import Stage, by_name, read_stages, total
-from selftrain.progress import printable
-from selftrain.run_folder import RunFolder
+from selftrain.plan.stages import Stage, total
+from selftrain.progress import duration, printable
 
-WIDTH = 96
 SHOWN = 1500
 """Characters of a prompt that are printed."""
 
@@ -31,46 +26,6 @@ def tell_plan(plan: Plan) -> None:
     console.print(_stages(plan))
     for line in _lines(plan):
         console.print(printable(line), soft_wrap=True)
-
-
-def compared(folder: Path) -> list[str]:
-    """Of a run with a plan, what was planned beside what became true, by stage over all rounds.
-
-    A few lines of at most `WIDTH` characters; none without a plan of the run's own configuration.
-    """
-    plan = _kept(folder)
-    if not plan:
-        return []
-    planned, true = by_name(plan), by_name(read_stages(RunFolder(folder).metrics))
-    sides = {name: (planned.get(name), true.get(name)) for name in {**planned, **true}}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("stage", "planned s", "s", "planned rows", "rows", "planned tokens", "tokens"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    for name, (before, after) in sides.items():
-        table.add_row(name, *_beside(before, after))
-    whole, came = total(planned.values()), total(true.values()) if true else None
-    table.add_row("total", *_beside(whole, came))
-    ratio = f"the run took {came.seconds / whole.seconds:.2f} of the time planned" if came and whole.seconds else ""
-    console = Console(file=StringIO(), width=WIDTH, highlight=False, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return [line.rstrip() for line in (*capture.get().splitlines(), ratio) if line.strip()]
-
-
-def _kept(folder: Path) -> list[Stage] | None:
-    """The stages of the plan in a run's folder."""
-    run = RunFolder(folder)
-    try:
-        kept = json.loads(run.plan.read_text(encoding="utf-8"))
-        return [Stage(**stage) for stage in kept["stages"]] if kept["config"] == run.settings else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _beside(planned: Stage | None, true: Stage | None) -> Iterator[str]:
-    for name in ("seconds", "rows", "tokens"):
-        for stage in (planned, true):
-            yield f"{getattr(stage, name):,.0f}" if stage else ""
 
 
 def _stages(plan: Plan) -> Table:
@@ -120,13 +75,6 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 def _free(need: Need) -> str:
     return "what is free is unknown" if need.free is None else f"{size(need.free)} free"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them, such as `48 s`, `12 min` or `3.4 h`."""
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def size(count: int) -> str:

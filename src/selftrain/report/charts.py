@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from selftrain.audit import Audit
-from selftrain.progress import printable
+from selftrain.progress import duration, printable
 from selftrain.report.changes import Change, by_group
 from selftrain.report.record import RoundRecord
 from selftrain.report.responses import Drawn, cluster_key
-from selftrain.report.words import seconds_words
+from selftrain.report.words import level
 from selftrain.signals import answer_entropy
 
 Trace = dict[str, Any]
@@ -45,8 +45,8 @@ class Chart:
 
 def curve_chart(audit: Audit, split: str) -> Chart:
     """pass@k of both models for every k."""
-    curve, level = audit.curve, f"{100 * (1 - audit.settings.alpha):g} %"
-    last = curve.ks[-1]
+    curve, last = audit.curve, audit.curve.ks[-1]
+    rests_on = next(figure.problems for figure in audit.figures if figure.name == f"pass@{last}")
     many = f", and {curve.after[-1]:.0%} with {last} (before {curve.before[-1]:.0%})" if last > 1 else ""
     crossing = f" From k = {curve.crossover} on the model before is ahead." if curve.crossover else ""
     traces = [
@@ -63,7 +63,7 @@ def curve_chart(audit: Audit, split: str) -> Chart:
         sentence=f"With one response the model solves {curve.after[0]:.0%} of the problems "
         f"(before {curve.before[0]:.0%}){many}.{crossing}",
         note=f"{audit.labels['before']['model']} (before) and {audit.labels['after']['model']} (after) on "
-        f"{audit.counts['problems']:,} {split} problems; bands: {level} intervals, by resampling problems.",
+        f"{_problems(rests_on, split, last)}; bands: {level(audit)} intervals, by resampling problems.",
         traces=traces,
         layout={
             "height": 340,
@@ -120,14 +120,16 @@ def support_chart(audit: Audit, split: str) -> Chart | None:
     bars = {"after training": audit.support, **({"chance alone": chance} if chance else {})}
     kinds = {"kept": "@kept", "gained": "@gain", "lost": "@loss", "neither": "@neither"}
     k = audit.counts["largest common k"]
+    counts = {name: round(sum(b[kind] for kind in kinds)) for name, b in bars.items()}
+    fresh = f" ({counts['chance alone']:,} problems)" if chance else ""
     again = " (sampling the same model again gains {gained:.0f} and loses {lost:.0f})"
     return Chart(
         name="support",
         title="Which problems are solved at all",
         sentence=f"{audit.support['gained']:.0f} problems are solved that were not before and "
         f"{audit.support['lost']:.0f} are lost{again.format(**chance) if chance else ''}.",
-        note=f"Solved: at least one right answer in {k} responses; {split} problems. "
-        "Chance alone: the model before, sampled a second time.",
+        note=f"Solved: at least one right answer in {k} responses; {_problems(counts['after training'], split, k)}. "
+        f"Chance alone: the model before, sampled a second time{fresh}.",
         traces=[
             _bars(kind, colour, [b[kind] for b in bars.values()], [f"{b[kind]:.0f}" for b in bars.values()])
             for kind, colour in kinds.items()
@@ -192,16 +194,27 @@ def funnel_chart(found: RoundRecord) -> Chart | None:
     f = found.funnel
     if not f:
         return None
-    responses = {"responses drawn": f["responses"], "judged": f["right"] + f["wrong"], "judged right": f["right"]}
-    questions = {"questions asked": f["questions"], "with a right response": f["groups_right"]}
-    rows = {"training rows": f["rows"]}
-    kinds = (("responses", "@before", responses, 0), ("questions", "@kept", questions, 3), ("rows", "@after", rows, 5))
+    responses, questions, rows = (
+        {"responses drawn": f["responses"]},
+        {"questions asked": f["questions"]},
+        {"training rows": f["rows"]},
+    )
+    if found.judged:
+        responses |= {"judged": f["right"] + f["wrong"], "judged right": f["right"]}
+        questions |= {"with a right response": f["groups_right"]}
+    kinds = (
+        ("responses", "@before", responses, 0),
+        ("questions", "@kept", questions, len(responses)),
+        ("rows", "@after", rows, len(responses) + len(questions)),
+    )
     dropped = [(f"dropped: {reason}", f"{count:,}") for reason, count in f["dropped"].items()]
-    counts = {**responses, "unjudged": f["unjudged"], **questions, **rows}
+    unjudged = {"unjudged": f["unjudged"]} if found.judged else {}
+    counts = {**responses, **unjudged, **questions, **rows}
+    came = f"{f['right']:,} were right" if found.judged else "none was judged"
     return Chart(
         name=f"funnel-{found.number}",
         title=f"From samples to training rows, round {found.number}",
-        sentence=f"Of {f['responses']:,} responses to {f['questions']:,} questions {f['right']:,} were right; "
+        sentence=f"Of {f['responses']:,} responses to {f['questions']:,} questions {came}; "
         f"{f['rows']:,} became training rows.",
         note="; ".join(f"{count} {name}" for name, count in dropped) or "No question and no row was dropped.",
         traces=[
@@ -224,11 +237,11 @@ def stages_chart(stages: Mapping[str, Mapping[str, float]]) -> Chart | None:
         return None
     total = sum(stage["seconds"] for stage in stages.values())
     longest = max(stages, key=lambda name: stages[name]["seconds"])
-    words = [seconds_words(stage["seconds"]) for stage in stages.values()]
+    words = [duration(stage["seconds"]) for stage in stages.values()]
     return Chart(
         name="stages",
         title="Time and tokens by stage",
-        sentence=f"The run took {seconds_words(total)}, most of it in {longest} "
+        sentence=f"The run took {duration(total)}; the longest stage was {longest} "
         f"({stages[longest]['seconds'] / (total or 1):.0%}).",
         note="Over all sessions of the run. What was read back from an earlier run took no time, what a killed "
         "process was at is not counted.",
@@ -309,6 +322,11 @@ def _label(name: str, count: int) -> str:
     short = printable(name) if len(name) <= 50 else printable(name[:47]) + "..."
     lines = textwrap.wrap(f"{short} n={count}", LABEL, max_lines=3, placeholder=" ...")
     return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
+def _problems(count: int, split: str, k: int) -> str:
+    """The problems that a chart of k responses rests on: those with fewer judged ones are left out."""
+    return f"{count:,} {split} problems with {f'{k} judged responses or more' if k > 1 else 'a judged response'}"
 
 
 def _ticks(last: int) -> list[int]:

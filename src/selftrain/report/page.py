@@ -18,8 +18,8 @@ from selftrain.report.charts import Chart
 from selftrain.report.figures import rows
 from selftrain.report.record import RoundRecord, RunRecord
 from selftrain.report.responses import Drawn, Responses
-from selftrain.report.views import Compared, View, compared, drawn_for_training, trained
-from selftrain.report.words import base_lines, headline, round_lines, told
+from selftrain.report.views import Compared, View, compared_responses, drawn_for_training, trained
+from selftrain.report.words import base_lines, headline, level, round_lines, told
 
 LARGEST = 15_000_000
 """Bytes of a page."""
@@ -36,7 +36,7 @@ _ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 def page(run: RunRecord, largest: int = LARGEST) -> str:
     """The page of a run, at most `largest` bytes: problems that find no room are counted on it."""
     responses = Responses(run)
-    found = compared(run, responses)
+    found = compared_responses(run, responses)
     views = [found.view] if found else []
     drawn_charts = _charts(run, found)
     for one in run.rounds:
@@ -96,7 +96,7 @@ def _packed(views: Sequence[View], drawn: Sequence[Chart], share: float) -> str:
 
 
 def _render(run: RunRecord, views: Sequence[View], drawn: Sequence[Chart], data: str) -> str:
-    from selftrain.plan import compared as planned_and_true
+    from selftrain.plan import planned_and_true
 
     scripts = [_part("charts.js"), _part("explorer.js")]
     plotly, packed = _plotly()
@@ -116,6 +116,7 @@ def _render(run: RunRecord, views: Sequence[View], drawn: Sequence[Chart], data:
         base=list(base_lines(run)),
         rounds=[(one, list(round_lines(one)), rows(one.audit) if one.audit else []) for one in run.rounds],
         audit=run.audit,
+        level=level,
         figures=rows(run.audit) if run.audit else [],
         charts=drawn,
         planned=planned_and_true(run.folder),

@@ -11,6 +11,7 @@ import yaml
 from selftrain.audit import Audit
 from selftrain.errors import WorkspaceError
 from selftrain.metrics import Metrics
+from selftrain.run_folder import ended
 from selftrain.store import STEPS, Row, read_parquet
 
 T = TypeVar("T")
@@ -32,6 +33,11 @@ class RoundRecord:
     rows: tuple[Row, ...]
     """`problem`, `response` and `weight` of each training row."""
 
+    @property
+    def judged(self) -> bool:
+        """Whether the recipe asked for judgements."""
+        return any(self.funnel.get(mark) for mark in ("right", "wrong", "unjudged"))
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -48,7 +54,7 @@ class RunRecord:
     audit: Audit | None
     """The final model against the base on test; None if nothing was promoted or the run is not finished."""
     result: Mapping[str, Any]
-    """Empty if the run is not finished."""
+    """What the last end of the run left; empty before the first."""
     stages: Mapping[str, Mapping[str, float]]
 
     @property
@@ -58,8 +64,8 @@ class RunRecord:
 
     @property
     def finished(self) -> bool:
-        """Whether the loop came to its end."""
-        return bool(self.result)
+        """Whether the loop came to the end of all its rounds."""
+        return ended(self.result, self.config["rounds"])
 
     @property
     def steps(self) -> Iterator[Path]:
@@ -81,8 +87,8 @@ def read_run(folder: Path) -> RunRecord:
     """Reads a run. Raises WorkspaceError if the folder is none, or a file in it is damaged."""
     if not (folder / "run.yaml").exists():
         raise WorkspaceError(f"{folder} is not the folder of a run: it has no run.yaml; name one such as runs/demo")
-    made = _parsed(folder / "run.yaml", _settings)
-    result = _json(folder / "result.json", "promoted")
+    made = parsed(folder / "run.yaml", _settings)
+    result = _json(folder / "result.json", "test_reads")
     problems = folder / "problems.parquet"
     numbers = sorted(int(path.name) for path in (folder / "rounds").glob("[0-9]*") if path.name.isdigit())
     return RunRecord(
@@ -93,7 +99,7 @@ def read_run(folder: Path) -> RunRecord:
         problems=tuple(read_parquet(problems)) if problems.exists() else (),
         baseline=_json(folder / "rounds" / "00" / "baseline.json", "pass@1"),
         rounds=tuple(_round(folder, number) for number in numbers if number),
-        audit=_audit(folder / "audit.json") if result else None,
+        audit=_audit(folder / "audit.json") if ended(result, made["config"]["rounds"]) else None,
         result=result,
         stages=Metrics(folder / "metrics.jsonl").stage_totals(),
     )
@@ -112,7 +118,7 @@ def _round(folder: Path, number: int) -> RoundRecord:
 
 
 def _audit(path: Path) -> Audit | None:
-    return _parsed(path, lambda text: Audit.from_json(json.loads(text))) if path.exists() else None
+    return parsed(path, lambda text: Audit.from_json(json.loads(text))) if path.exists() else None
 
 
 def _settings(text: str) -> dict[str, dict[str, Any]]:
@@ -129,10 +135,11 @@ def _json(path: Path, *wanted: str) -> dict[str, Any]:
         _ = [found[name] for name in wanted]
         return found
 
-    return _parsed(path, parse) if path.exists() else {}
+    return parsed(path, parse) if path.exists() else {}
 
 
-def _parsed(path: Path, parse: Callable[[str], T]) -> T:
+def parsed(path: Path, parse: Callable[[str], T]) -> T:
+    """What a file of a run or step holds. Raises WorkspaceError if it is damaged."""
     try:
         return parse(path.read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RecursionError):

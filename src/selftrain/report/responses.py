@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.digest import digest
-from selftrain.report.record import RunRecord
+from selftrain.report.record import RunRecord, parsed
 from selftrain.store import Row, read_parquet
 
 Drawn = Mapping[str, "tuple[Shown, ...]"]
@@ -28,15 +28,18 @@ class Shown:
 
 
 class Responses:
-    """Finds the responses of a run; a step that is gone, or a response never judged, is left out."""
+    """Finds the responses of a run; a step that is gone, or a response never judged, is left out.
+
+    Raises WorkspaceError for a step that is damaged.
+    """
 
     def __init__(self, run: RunRecord) -> None:
         self._steps = {path.name: path for path in run.steps}
         self._judged: dict[str, list[Path]] = {}
         for path in self._steps.values():
             if path.name.startswith("judge-") and (path / "step.json").exists():
-                inputs = json.loads((path / "step.json").read_text(encoding="utf-8"))["inputs"]
-                self._judged.setdefault(f"sample-{inputs['of']}", []).append(path)
+                of = parsed(path / "step.json", lambda text: json.loads(text)["inputs"]["of"])
+                self._judged.setdefault(f"sample-{of}", []).append(path)
 
     def drawn(self, step: str, each: int, problems: Iterable[Row]) -> Drawn:
         """The first `each` responses that a sample step holds to each of the problems (rows of problems.parquet)."""

@@ -85,7 +85,7 @@ class Compared:
     """Of the suites."""
 
 
-def compared(run: RunRecord, responses: Responses) -> Compared | None:
+def compared_responses(run: RunRecord, responses: Responses) -> Compared | None:
     """The responses behind the run's latest audit; None without one."""
     if run.latest is None:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from selftrain.audit import Figure, verdict_line
+from selftrain.audit import Audit, Figure, verdict_line
 from selftrain.progress import printable
 from selftrain.report.record import RoundRecord, RunRecord
 
@@ -39,7 +39,14 @@ def state_words(figure: Figure) -> str:
         return f"held: no loss beyond the margin of {figure.margin:g}"
     if guard:
         return f"not settled: a loss beyond the margin of {figure.margin:g} is not ruled out"
+    if figure.low > 0 or figure.high < 0:
+        return "not settled: the exact test leaves it open"
     return "not settled: the interval holds zero"
+
+
+def level(audit: Audit) -> str:
+    """The level of an audit's intervals, such as `95 %`."""
+    return f"{100 * (1 - audit.settings.alpha):g} %"
 
 
 def base_lines(run: RunRecord) -> Iterator[str]:
@@ -54,7 +61,7 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
     """What became of a round: its funnel, its rows, its audit, its promotion."""
     start, funnel = f"round {found.number}:", found.funnel
     if funnel:
-        judged = f", {funnel['right']:,} right" if funnel["right"] + funnel["wrong"] + funnel["unjudged"] else ""
+        judged = f", {funnel['right']:,} right" if found.judged else ""
         unjudged = f", {funnel['unjudged']:,} unjudged" if funnel["unjudged"] else ""
         yield f"{start} {funnel['responses']:,} responses to {funnel['questions']:,} questions{judged}{unjudged}"
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in funnel["dropped"].items())
@@ -67,13 +74,6 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
         yield f"{start} {found.facts['reason']}"
     elif funnel:
         yield f"{start} not decided yet"
-
-
-def seconds_words(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def clipped(text: str, limit: int) -> str:

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import Field
 
-from selftrain.errors import ConfigError, SelftrainError
+from selftrain.errors import ConfigError, DataError, SelftrainError
 from selftrain.imports import is_import_path, load_object
 from selftrain.tasks.files import files_task
 from selftrain.tasks.gsm8k import gsm8k_task
 from selftrain.tasks.reasoning_gym import reasoning_gym_task
-from selftrain.tasks.task import Task
+from selftrain.tasks.task import Task, quoted
 from selftrain.validation import Options
 
 BUILT_IN = {"files": files_task, "gsm8k": gsm8k_task, "reasoning_gym": reasoning_gym_task}
@@ -56,7 +56,20 @@ def _own_task(spec: str, options: dict[str, Any], seed: int) -> Task:
         raise ConfigError(f"{spec} raised {said}{_place(error)}") from error
     if not isinstance(task, Task):
         raise ConfigError(f"{spec} returned {type(task).__name__}: it must return a Task made by make_task")
+    _check_texts(spec, task)
     return task
+
+
+def _check_texts(spec: str, task: Task) -> None:
+    for part, problems in task.parts():
+        for problem in problems:
+            for name in ("gold", "level", "family"):
+                value = getattr(problem, name)
+                if not isinstance(value, str | None):
+                    raise DataError(
+                        f"{spec}: the {name} of {quoted(problem)} in {part} is of type {type(value).__name__}: "
+                        "give it as text, such as '2'"
+                    )
 
 
 def _place(error: Exception) -> str:

@@ -5,7 +5,7 @@ data.then(({ views }) => {
   const PAGE = 20;
   const MARKS = { r: ["right", "\u2713 right"], w: ["wrong", "\u2717 wrong"], u: ["", "? unjudged"] };
   const get = (id) => document.getElementById(id);
-  let page = 0, found = [];
+  let page = 0, found = [], groups = [];
 
   function make(tag, name, text) {
     const node = document.createElement(tag);
@@ -66,17 +66,19 @@ data.then(({ views }) => {
 
   function choose() {
     const { items, outcomes } = list();
-    options(get("group"), ["all", ...[...new Set(items().map((p) => p.group))].filter(Boolean).sort()]);
+    groups = [...new Set(items().map((p) => p.group))].filter(Boolean).sort();
+    options(get("group"), ["all", ...groups]);
     options(get("outcome"), Object.keys(outcomes));
     filter();
   }
 
   function filter() {
     const { view, outcomes, items } = list();
-    const group = get("group"), wanted = get("search").value.trim().toLowerCase();
+    // By its place: a kind with two spaces is not what the option says, HTML folds them.
+    const group = groups[get("group").selectedIndex - 1], wanted = get("search").value.trim().toLowerCase();
     const keep = Object.values(outcomes)[get("outcome").selectedIndex];
     found = items().filter((p) =>
-      (group.selectedIndex <= 0 || p.group === group.value) && keep(p) && (!wanted || p.text.includes(wanted)));
+      (group === undefined || p.group === group) && keep(p) && (!wanted || p.text.includes(wanted)));
     page = 0;
     const left = view.all - view.items.length;
     get("count").textContent = `${found.length.toLocaleString("en")} of ${view.items.length.toLocaleString("en")} problems` +

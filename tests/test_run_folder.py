@@ -1,0 +1,114 @@
+"""The end of a run: when it counts as finished, and how often the test split was read, wherever it is killed."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from make_run import make_run
+
+from selftrain import run_folder as module
+from selftrain.config import RunConfig
+from selftrain.errors import ConfigError, WorkspaceError
+from selftrain.export import export_run
+from selftrain.report.record import read_run
+from selftrain.run_folder import RunFolder
+from selftrain.session import Session
+from selftrain.store import Workspace
+
+WRITES = 4
+"""Of `finish`: the count, the model, the audit, the result."""
+
+
+class Killed(BaseException):
+    """In place of kill -9."""
+
+
+def config(root, rounds):
+    return RunConfig.model_validate(
+        {"name": "run", "workspace": root, "task": "files", "recipe": "vanilla", "rounds": rounds}
+    )
+
+
+def end(root, rounds, digest):
+    """Ends a run with a model of a given digest."""
+    folder = root / f"model-{digest}"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_text(digest)
+    audit = read_run(root / "run").rounds[0].audit
+    unused = (None,) * 4
+    session = Session(config(root, rounds), *unused, RunFolder(root / "run"), Workspace(root), None, None, None)
+    session.finish(SimpleNamespace(digest=digest, folder=folder), [1], audit)
+
+
+def kill_at(monkeypatch, place):
+    """Dies instead of making the write with this number."""
+    left = [place]
+
+    def dying(write):
+        def call(*words, **more):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            write(*words, **more)
+
+        return call
+
+    for name in ("write_json", "_put"):
+        monkeypatch.setattr(module, name, dying(getattr(module, name)))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A workspace with a run of one round that has ended and was begun again with two."""
+    make_run(tmp_path, longer=2)
+    return tmp_path
+
+
+def result(root):
+    return json.loads((root / "run" / "result.json").read_text())
+
+
+@pytest.mark.parametrize("place", range(WRITES))
+def test_a_run_killed_while_it_ends_counts_its_reading_of_the_test_split(root, monkeypatch, place):
+    before = (root / "run" / "audit.json").read_text()
+    with monkeypatch.context() as patch:
+        kill_at(patch, place)
+        with pytest.raises(Killed):
+            end(root, 2, "new")
+    known = (root / "run" / "audit.json").read_text() != before
+    assert result(root)["test_reads"] == (1 if place == 0 else 2)
+    assert not known or result(root)["test_reads"] == 2
+    assert not RunFolder(root / "run").finished(config(root, 2))
+    with pytest.raises(ConfigError, match="is not finished: repeat its command first"):
+        export_run(root / "run", "hf", None)
+    end(root, 2, "new")
+    assert result(root)["test_reads"] == 2
+    assert RunFolder(root / "run").finished(config(root, 2))
+    assert (root / "run" / "final" / "model.safetensors").read_text() == "new"
+
+
+def test_the_same_end_again_writes_nothing(root, monkeypatch):
+    end(root, 2, "new")
+    kill_at(monkeypatch, 0)
+    end(root, 2, "new")
+    with pytest.raises(Killed):
+        end(root, 2, "newer")
+
+
+def test_a_run_made_longer_is_finished_at_its_new_end_only(root):
+    folder = RunFolder(root / "run")
+    assert folder.result["rounds"] == 1
+    assert not folder.finished(config(root, 1))
+    assert not folder.finished(config(root, 2))
+    (folder.path / "rounds" / "02").mkdir()
+    (folder.path / "rounds" / "02" / "round.json").write_text('{"promoted": false, "reason": "refused"}')
+    assert not folder.finished(config(root, 2))
+    end(root, 2, "new")
+    assert folder.finished(config(root, 2))
+    assert not folder.finished(config(root, 3))
+
+
+def test_a_damaged_result_is_one_line(root):
+    (root / "run" / "result.json").write_text("{")
+    with pytest.raises(WorkspaceError, match=r"result\.json is damaged"):
+        end(root, 2, "new")
