@@ -1,5 +1,7 @@
 """Measuring models: from a model, problems and a prompt to a cell, and from two models to an audit."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +17,18 @@ from selftrain.verbs import Verbs
 Split = Literal["select", "test"]
 TRAINED = "training prompt"
 DRAWN = "sampling prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What an audit needs of one of its two models."""
+
+    cell: Cell
+    trained: Cell
+    """Under the training prompt."""
+    null: Cell | None
+    suites: Mapping[str, Cell]
+    greedy: Cell | None
 
 
 class Measure:
@@ -47,22 +61,32 @@ class Measure:
 
     def compare(self, before: Model, after: Model, split: Split) -> Audit:
         """Audits `after` under the training prompt against `before` under its own best prompt."""
-        best, several = self.best_prompt(before), self._config.samples > 1
-        greedy = split == "test" and self._config.greedy and several
+        best = self.best_prompt(before)
+        prompts = {before: best, after: TRAINED}
+        sides: dict[Model, _Side] = {}
+        for model in sorted(prompts, key=self._verbs.holds, reverse=True):  # the one at hand first: loading takes time
+            sides[model] = self._side(model, split, prompts[model], again=model is before)
+        old, new = sides[before], sides[after]
         return compare(
-            self._cell(before, split, best),
-            self._cell(after, split, TRAINED),
-            same_prompt=None if best == TRAINED else self._cell(before, split, TRAINED),
-            null=self._cell(before, split, best, purpose="null") if several else None,
-            suites={
-                suite: (
-                    self._cell(before, split, best, suite=suite),
-                    self._cell(after, split, TRAINED, suite=suite),
-                )
-                for suite in self._task.suites
-            },
-            greedy=(self._greedy(before, split, best), self._greedy(after, split, TRAINED)) if greedy else None,
+            old.cell,
+            new.cell,
+            same_prompt=None if best == TRAINED else old.trained,
+            null=old.null,
+            suites={suite: (old.suites[suite], new.suites[suite]) for suite in self._task.suites},
+            greedy=(old.greedy, new.greedy) if old.greedy and new.greedy else None,
             settings=self._config.settings,
+        )
+
+    def _side(self, model: Model, split: Split, prompt: str, *, again: bool) -> "_Side":
+        """All cells of one model; `again`, those that only the earlier of two has, too."""
+        several = self._config.samples > 1
+        greedy = split == "test" and self._config.greedy and several
+        return _Side(
+            cell=self._cell(model, split, prompt),
+            trained=self._cell(model, split, TRAINED),
+            null=self._cell(model, split, prompt, purpose="null") if several and again else None,
+            suites={suite: self._cell(model, split, prompt, suite=suite) for suite in self._task.suites},
+            greedy=self._greedy(model, split, prompt) if greedy else None,
         )
 
     def _greedy(self, model: Model, split: Split, prompt: str) -> Cell:

@@ -137,8 +137,8 @@ class Session:
         self.folder.save_round(round.number, {**facts, "steps": self._steps()})
 
     def _steps(self) -> list[str]:
-        """Names of the steps used since the round began."""
-        return list(dict.fromkeys(self.workspace.opened))
+        """Names of the steps used since the round began; their order depends on what was loaded."""
+        return sorted(set(self.workspace.opened))
 
     def _tell(self, line: str) -> None:
         self.lines.append(line)

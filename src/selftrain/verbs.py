@@ -62,6 +62,10 @@ class Verbs:
         self._unload()
         self._pool.__exit__(kind, error, trace)
 
+    def holds(self, model: Model) -> bool:
+        """Whether a model is loaded for sampling."""
+        return self._loaded is not None and self._loaded[0] == model.digest
+
     def renderer(self, model: Model, prompt: PromptConfig) -> Renderer:
         """The prompt, ready to render for a model's tokenizer."""
         key = (model.digest, prompt)

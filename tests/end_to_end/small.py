@@ -91,8 +91,8 @@ class Lab:
         return self.workspace / name
 
     def steps(self, run: Path, number: int, kind: str) -> list[Path]:
-        """The folders of the steps of a kind that a round opened, in order."""
-        names = read_json(run / "rounds" / f"{number:02d}" / "round.json")["steps"]
+        """The folders of the steps of a kind that a round's recipe used."""
+        names = read_json(run / "rounds" / f"{number:02d}" / "funnel.json")["steps"]
         return [self.workspace / ".steps" / name for name in names if name.startswith(f"{kind}-")]
 
 

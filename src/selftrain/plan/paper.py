@@ -220,6 +220,10 @@ class PaperVerbs(Verbs):
         made = {"rows": rows, "tokens": tokens, "prompt_tokens": prompt_tokens}
         self._ledger.write("stage", stage=stage, seconds=round(seconds, 3), **made)
 
+    def holds(self, model: Model) -> bool:
+        """See `Verbs.holds`."""
+        return self._ready == model.digest
+
     def _load(self, model: Model) -> float:
         """Seconds until the engine has a model: none if it is the one it had."""
         before, self._ready = self._ready, model.digest
