@@ -76,10 +76,11 @@ def test_a_stop_string_begun_at_the_limit_is_text():
     assert (done.text, done.finish) == ("The ans", "length")
 
 
-def test_cut_is_a_length():
-    made = draft()
-    assert made.add(1, -1.0) is None
-    assert (made.cut().text, made.cut().finish) == ("The", "length")
+def test_a_full_context_is_a_length():
+    made = Draft(Request("r", (1, 2), 0), Sampling(temperature=1.0, top_p=1.0, max_tokens=10), Words(), context=4)
+    assert made.add(1, -0.5) is None
+    done = made.add(5, -0.5)
+    assert (done.text, done.finish) == ("The", "length")
 
 
 def test_length_counts_prompt_and_completion():

@@ -22,6 +22,8 @@ class Draft:
     request: Request
     sampling: Sampling
     decoder: Decoder
+    context: int | None = None
+    """Tokens that the model can hold, prompt and completion together; None: no limit."""
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     _rng: np.random.Generator = field(init=False)
@@ -49,11 +51,9 @@ class Draft:
             ends = [place for place in map(text.find, self.sampling.stop) if place >= 0]
             if ends:
                 return self._finish(text[: min(ends)], "stop")
-        return self.cut() if len(self.tokens) == self.sampling.max_tokens else None
-
-    def cut(self) -> Completion:
-        """The completion as it stands, when the model's context is full."""
-        return self._finish(self._text(self.tokens), "length")
+        if len(self.tokens) == self.sampling.max_tokens or self.length == self.context:
+            return self._finish(self._text(self.tokens), "length")
+        return None
 
     def _text(self, tokens: list[int]) -> str:
         return self.decoder.decode(tokens, skip_special_tokens=True)

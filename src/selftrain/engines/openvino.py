@@ -210,7 +210,7 @@ class OpenVinoEngine:
             self._read.add(prompt)
 
     def _begin(self, request: Request, blocks: int, sampling: Sampling) -> _Running:
-        draft = Draft(request, sampling, self._tokenizer)
+        draft = Draft(request, sampling, self._tokenizer, self._context)
         longest = min(sampling.max_tokens, self._context - len(request.prompt))
         drawn = {
             "do_sample": True,
@@ -228,8 +228,6 @@ class OpenVinoEngine:
             for output in one.handle.read().values():
                 for token, logprob in zip(output.generated_ids, output.generated_log_probs, strict=True):
                     done = one.draft.add(token, logprob)
-                    if done is None and one.draft.length == self._context:
-                        done = one.draft.cut()
                     if done is not None:
                         one.handle.stop()
                         return done

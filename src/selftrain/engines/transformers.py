@@ -66,15 +66,13 @@ class TransformersEngine:
         rows = self._tensor([places[request.prompt] for request in requests])
         cache.batch_select_indices(rows)
         mask, logits = mask[rows], logits[rows]
-        drafts = [Draft(request, sampling, self._tokenizer) for request in requests]
+        drafts = [Draft(request, sampling, self._tokenizer, self._context) for request in requests]
         alive = list(range(len(drafts)))
         while True:
             tokens, logprobs = self._draw(logits, drafts, sampling)
             still = []
             for row in alive:
                 done = drafts[row].add(tokens[row], logprobs[row])
-                if done is None and drafts[row].length == self._context:
-                    done = drafts[row].cut()
                 if done is None:
                     still.append(row)
                 else:
