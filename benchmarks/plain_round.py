@@ -115,7 +115,7 @@ class Script:
             rows,
             folder,
             batch=settings.batch_size,
-            learning_rate=settings.peak_learning_rate,
+            learning_rate=settings.peak_learning_rate(),
             epochs=settings.epochs,
         )
         trainer.train()

@@ -14,7 +14,7 @@ from selftrain.sampling import Samples
 from selftrain.store import Workspace, write_json
 from selftrain.tasks import Task
 from selftrain.tasks.task import Suite
-from selftrain.training_set import Row, TrainingSet, rescaled
+from selftrain.training_set import Labelled, Pair, Row, TrainingSet, rescaled
 
 
 def plain_text(index, place):
@@ -147,8 +147,9 @@ def make_run(
     question=lambda name: f"What is {name}?",
     family=lambda i: ("sums", "names")[i % 2],
     suite=True,
+    kind=Row,
 ):
-    """The folder of a run of `rounds` rounds; the last is undecided unless `decided`.
+    """The folder of a run of `rounds` rounds that train on rows of a kind; the last is undecided unless `decided`.
 
     A run with `longer` was begun again, with so many rounds, after it had come to its end.
     """
@@ -162,7 +163,7 @@ def make_run(
         folder.save_problems(task)
         write_json(folder.round(0) / "baseline.json", {"split": "select", "pass@1": {"training prompt": 0.2}})
         for number in range(1, rounds + 1):
-            _round(maker, folder, task, number, rise, promoted, decided or number < rounds)
+            _round(maker, folder, task, number, rise, promoted, decided or number < rounds, kind)
         if finished:
             _finish(maker, folder, task, rise, [*range(1, rounds + 1)] if promoted else [])
         if longer:
@@ -170,15 +171,16 @@ def make_run(
     return folder.path
 
 
-def _round(maker, folder: RunFolder, task, number, rise, promoted, decided):
+def _round(maker, folder: RunFolder, task, number, rise, promoted, decided, kind):
     parent = "smollm2" if number == 1 else f"round-{number - 1:02d}"
     maker.workspace.opened.clear()
     funnel = Funnel()
     samples, groups = maker.drawn(parent, f"train {number}", task.splits["train"], 0.4)
     funnel.drew(samples)
     funnel.judged(groups)
-    rows = rescaled([_row(group, 1 + i % 3) for i, group in enumerate(groups.where_any_right())])
-    dropped = {"no right response": len(groups) - len(rows)}
+    kept = groups.where_any_right() if kind is Row else groups.where_any_right().where_any_wrong()
+    rows = rescaled([row for i, group in enumerate(kept) for row in _rows(group, 1 + i % 3, kind)])
+    dropped = {"no right response": len(groups) - len(kept)}
     folder.save_rows(number, TrainingSet(rows, dropped))
     facts = {**funnel.to_json(), "rows": len(rows), "dropped": dropped, "steps": list(maker.workspace.opened)}
     folder.save_funnel(number, facts)
@@ -192,8 +194,15 @@ def _round(maker, folder: RunFolder, task, number, rise, promoted, decided):
         folder.save_round(number, {"parent": parent, "promoted": promoted, "reason": reason, "steps": steps})
 
 
-def _row(group, weight):
-    response = group.right[0]
+def _rows(group, weight, kind):
+    """The first right response; beside it the first wrong one, if it is a matter of preferences."""
+    right, wrong = _row(group, group.right[0], weight), [_row(group, one, weight) for one in group.marked("wrong")[:1]]
+    if kind is Pair:
+        return [Pair.of(right, wrong[0])]
+    return [right] if kind is Row else [Labelled.of(right, True), Labelled.of(wrong[0], False)]
+
+
+def _row(group, response, weight):
     return Row(
         input_ids=(1, 2, 3),
         completion_start=2,

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from make_run import make_run
 
 from selftrain import run_folder as module
@@ -112,3 +113,18 @@ def test_a_damaged_result_is_one_line(root):
     (root / "run" / "result.json").write_text("{")
     with pytest.raises(WorkspaceError, match=r"result\.json is damaged"):
         end(root, 2, "new")
+
+
+def test_a_setting_that_is_newer_than_a_run_has_its_default(tmp_path):
+    folder = RunFolder(make_run(tmp_path))
+    kept = yaml.safe_load((folder.path / "run.yaml").read_text())
+    del kept["config"]["training"]["preference"]
+    (folder.path / "run.yaml").write_text(yaml.safe_dump(kept))
+    same = config(tmp_path, 1)
+    assert folder.finished(same)
+    folder.check(same, kept["digests"])
+    preference = same.training.preference.model_copy(update={"beta": 0.2})
+    other = same.model_copy(update={"training": same.training.model_copy(update={"preference": preference})})
+    assert not folder.finished(other)
+    with pytest.raises(WorkspaceError, match=r"changed: training\.preference\.beta"):
+        folder.check(other, kept["digests"])

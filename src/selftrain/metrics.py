@@ -37,6 +37,10 @@ class Metrics:
         self.round = 0
         """The round that what comes next belongs to."""
 
+    def logs_of(self, training: str) -> Path | None:
+        """The folder beside the run's metrics for what a training reports to other loggers; None without a run."""
+        return self._path and self._path.parent / "logs" / f"{self._path.parent.name}-{training}"
+
     def write(self, event: str, **values: Any) -> None:
         """Adds one line."""
         if self._path is not None:

@@ -1,7 +1,8 @@
 """Round: what a recipe may do, from a parent model to a training set. Every verb is a durable step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,8 +13,11 @@ from selftrain.prompts import PromptConfig
 from selftrain.records import Groups, Problem, Question, Response
 from selftrain.sampling import Draw, Samples, SamplingConfig
 from selftrain.training import TrainingConfig
-from selftrain.training_set import Row, TrainingSet, rescaled
+from selftrain.training_set import AnyRow, Labelled, Pair, Row, TrainingSet, rescaled
 from selftrain.verbs import Verbs
+
+Item = TypeVar("Item")
+Weights = Sequence[float] | np.ndarray | None
 
 
 @dataclass(slots=True)
@@ -84,7 +88,11 @@ class Round:
     def train(self, rows: TrainingSet, *, start: Model | None = None, name: str | None = None) -> Model:
         """Trains from `start` (the round's start, else the parent, if not given)."""
         return self.verbs.train(
-            start or self.start or self.parent, rows, self.training, name=name or f"round-{self.number:02d}"
+            start or self.start or self.parent,
+            rows,
+            self.training,
+            base=self.base,
+            name=name or f"round-{self.number:02d}",
         )
 
     def keep(self, groups: Groups, *, of: Groups, reason: str) -> Groups:
@@ -97,38 +105,73 @@ class Round:
         self._drop(reason, len(groups))
         return TrainingSet((), dict(self.dropped))
 
-    def training_set(self, groups: Groups, weights: Sequence[float] | np.ndarray | None = None) -> TrainingSet:
+    def training_set(self, groups: Groups, weights: Weights = None) -> TrainingSet:
         """Every response of the groups as a row of the training prompt, with its group's weight, shape [groups].
 
         Rows too long or with an empty completion are dropped and counted; then weights get mean 1. With no
         weight above zero left, the training set is empty.
         """
-        renderer = self.verbs.renderer(self.parent, self.prompt)
         rows = []
-        for group, weight in zip(groups, np.ones(len(groups)) if weights is None else weights, strict=True):
-            prompt = renderer.prompt(group.problem)
-            for response in group.responses:
-                text = self._trained(response)
-                completion = renderer.completion(text, finished=response.finish == "stop")
-                if not text.strip():
-                    self._drop("empty response", 1)
-                elif len(prompt) + len(completion) > self.training.max_length:
-                    self._drop(f"longer than {self.training.max_length} tokens", 1)
-                else:
-                    rows.append(
-                        Row(
-                            input_ids=prompt + completion,
-                            completion_start=len(prompt),
-                            weight=float(weight),
-                            problem=group.problem.id,
-                            response=response.id,
-                            prompt_text=renderer.text(prompt),
-                            completion_text=renderer.text(completion),
-                        )
-                    )
+        for group, weight in _weighted(groups, weights):
+            made = (self._row(group.problem, response, weight) for response in group.responses)
+            rows += [row for row in made if row]
+        return self._set(rows)
+
+    def labelled_set(self, groups: Groups, weights: Weights = None) -> TrainingSet:
+        """Every judged response of the groups, labelled: a right one is desirable, a wrong one is not.
+
+        Unjudged responses are dropped and counted; all else is as in `training_set`.
+        """
+        rows = []
+        for group, weight in _weighted(groups, weights):
+            for response, judgement in zip(group.responses, group.judgements, strict=True):
+                if judgement.judgement == "unjudged":
+                    self._drop("unjudged response", 1)
+                elif row := self._row(group.problem, response, weight):
+                    rows.append(Labelled.of(row, judgement.judgement == "right"))
+        return self._set(rows)
+
+    def pair_set(self, pairs: Sequence[tuple[Question, Response, Response]], weights: Weights = None) -> TrainingSet:
+        """Pairs of (problem, chosen, rejected), each with its weight, shape [pairs].
+
+        A pair is dropped and counted once if either side would be, or if both are the same tokens; all else is as
+        in `training_set`.
+        """
+        rows = []
+        for (problem, chosen, rejected), weight in _weighted(pairs, weights):
+            one = self._row(problem, chosen, weight)
+            other = self._row(problem, rejected, weight) if one else None
+            if one and other and one.input_ids == other.input_ids:
+                self._drop("chosen and rejected are the same", 1)
+            elif one and other:
+                rows.append(Pair.of(one, other))
+        return self._set(rows)
+
+    def _row(self, problem: Question, response: Response, weight: float) -> Row | None:
+        """A response as a row of the training prompt; None, and counted, if it cannot be trained."""
+        renderer = self.verbs.renderer(self.parent, self.prompt)
+        prompt, text = renderer.prompt(problem), self._trained(response)
+        completion = renderer.completion(text, finished=response.finish == "stop")
+        if not text.strip():
+            self._drop("empty response", 1)
+            return None
+        if len(prompt) + len(completion) > self.training.max_length:
+            self._drop(f"longer than {self.training.max_length} tokens", 1)
+            return None
+        return Row(
+            input_ids=prompt + completion,
+            completion_start=len(prompt),
+            weight=float(weight),
+            problem=problem.id,
+            response=response.id,
+            prompt_text=renderer.text(prompt),
+            completion_text=renderer.text(completion),
+        )
+
+    def _set(self, rows: Sequence[AnyRow]) -> TrainingSet:
         if rows and not any(row.weight for row in rows):
             self._drop("every weight is zero", len(rows))
-            rows = []
+            rows = ()
         return TrainingSet(rescaled(rows), dict(self.dropped))
 
     def _trained(self, response: Response) -> str:
@@ -137,3 +180,8 @@ class Round:
     def _drop(self, reason: str, count: int) -> None:
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+
+def _weighted(items: Sequence[Item], weights: Weights) -> Iterator[tuple[Item, float]]:
+    """The items with their weights, 1 if there are none; raises ValueError if they are not as many."""
+    return zip(items, np.ones(len(items)) if weights is None else weights, strict=True)

@@ -53,7 +53,7 @@ class RunFolder:
 
     def finished(self, config: RunConfig) -> bool:
         """Whether the run has come to an end under this configuration; repeating it would make nothing."""
-        return ended(self.result, config.rounds) and self.settings == settings_of(config)
+        return ended(self.result, config.rounds) and _completed(self.settings) == settings_of(config)
 
     def begin(self, config: RunConfig, digests: dict[str, str]) -> None:
         """Writes run.yaml, or checks that the run there is the same and at most made longer.
@@ -80,7 +80,7 @@ class RunFolder:
         """Raises WorkspaceError, naming the changed keys, unless the run can go on with this configuration."""
         if self.begun:
             before = self._read()
-            self._check(before["config"], settings_of(config), before["digests"], digests)
+            self._check(_completed(before["config"]), settings_of(config), before["digests"], digests)
 
     @property
     def begun(self) -> bool:
@@ -188,6 +188,14 @@ def ended(result: Mapping[str, Any], rounds: int) -> bool:
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """The settings that make a run what it is, as JSON values; where its folder lies is none of them."""
     return config.model_dump(mode="json", exclude={"workspace"})
+
+
+def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings a run was begun with; one that did not exist yet has its default."""
+    try:
+        return settings_of(RunConfig.model_validate(settings))
+    except ValueError:
+        return settings
 
 
 def _put(target: Path, make: Callable[[Path], object], *, replace: bool = False) -> None:

@@ -81,7 +81,7 @@ class Session:
         if rows:
             weights = [row.weight for row in rows]
             spread = f"weights {min(weights):.2f} to {max(weights):.2f}"
-            self._tell(f"round {round.number}: {len(rows):,} training rows, {spread}{dropped}")
+            self._tell(f"round {round.number}: {len(rows):,} {rows.kind.noun}, {spread}{dropped}")
         else:
             self._tell(f"round {round.number}: nothing to train on{dropped}")
             self._close(round, promoted=False, reason="nothing to train on")

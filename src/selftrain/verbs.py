@@ -2,18 +2,19 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from selftrain.digest import digest, seed_from
+from selftrain.digest import digest
 from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
 from selftrain.errors import DataError
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
 from selftrain.metrics import Count, Metrics
-from selftrain.models import Model, load_model, load_tokenizer, merge, open_model, save_adapter, save_model
+from selftrain.models import Model, load_tokenizer, merge, open_model
 from selftrain.progress import progress
 from selftrain.prompts import PromptConfig, Renderer
 from selftrain.records import Group, Groups, Judgement, Problem, Question
@@ -21,6 +22,7 @@ from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests, r
 from selftrain.store import Step, Workspace
 from selftrain.training import TrainingConfig
 from selftrain.training_set import TrainingSet
+from selftrain.training_step import Training
 
 JUDGED_AT_ONCE = 256
 """Judgements written together."""
@@ -153,25 +155,41 @@ class Verbs:
             step.seal()
             return [step.rows[key]["logprobs"] for key in keys]
 
-    def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, name: str) -> Model:
-        """Trains a copy of a model: for LoRA the parent with a fresh adapter on top, else a whole model."""
-        parent = self.merged(parent)
-        inputs = {
-            "seed": self._seed,
-            "parent": parent.digest,
-            "rows": rows.digest,
-            "training": config.model_dump(mode="json"),
-        }
-        kind = "adapter" if config.method == "lora" else "model"
-        with self._workspace.step("train", inputs) as step, self._metrics.stage("train", len(rows)) as count:
-            if not (step.folder / kind).exists():
+    def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
+        """Trains a copy of a model: the parent with a fresh adapter on top, or a whole model.
+
+        `base` is the run's, with which pairs and labelled responses may be compared.
+        """
+        training = Training(seed=self._seed, parent=self.merged(parent), base=base, rows=rows, config=config)
+        with (
+            self._workspace.step("train", training.inputs) as step,
+            self._references(training) as references,
+            self._metrics.stage("train", len(rows)) as count,
+        ):
+            result, checkpoints = step.folder / training.makes, step.folder / "checkpoints"
+            if not result.exists():
                 self._unload()
-                step.build(kind, lambda folder: self._train(parent, rows, config, seed_from(inputs), step, folder))
-                count(rows=len(rows), tokens=config.epochs * sum(len(row.input_ids) for row in rows))
-            shutil.rmtree(step.folder / "checkpoints", ignore_errors=True)
-            if kind == "adapter":
-                return open_model(parent.folder, name=name, adapter=step.folder / kind)
-            return open_model(step.folder / kind, name=name)
+                with self._metrics.training() as log:
+                    logs = self._metrics.logs_of(name)
+                    training.run(result, checkpoints=checkpoints, references=references, on_log=log, logs=logs)
+                count(rows=len(rows), tokens=config.epochs * rows.tokens)
+            shutil.rmtree(checkpoints, ignore_errors=True)
+        if config.adapts:
+            return open_model(training.parent.folder, name=name, adapter=result)
+        return open_model(result, name=name)
+
+    @contextmanager
+    def _references(self, training: Training) -> Iterator[Path | None]:
+        """The file of the reference's log-probabilities, in a step that its trainings share; None if there is none.
+
+        It is opened for a training that is done, too: a round's steps are the same however often it was killed.
+        Always after the training's own step, so that no two processes wait for each other.
+        """
+        if training.reference is None:
+            yield None
+        else:
+            with self._workspace.step("reference", training.reference_inputs) as step:
+                yield step.folder / "logprobs.jsonl"
 
     def merged(self, model: Model) -> Model:
         """The model with its adapter merged into the master weights; it samples exactly as before."""
@@ -192,27 +210,6 @@ class Verbs:
             "model": model.digest,
             "engine": self._engine_config.identity(),
         }
-
-    def _train(
-        self, parent: Model, rows: TrainingSet, config: TrainingConfig, seed: int, step: Step, folder: Path
-    ) -> None:
-        from selftrain.training import train_sft
-
-        module, tokenizer = load_model(parent, dtype="float32"), load_tokenizer(parent)
-        with self._metrics.training() as log:
-            trained = train_sft(
-                module,
-                tokenizer,
-                rows.rows,
-                config,
-                seed=seed % 2**32,
-                folder=step.folder / "checkpoints",
-                on_log=log,
-            )
-        if config.method == "lora":
-            save_adapter(trained, folder)
-        else:
-            save_model(trained, tokenizer, folder, parent=parent)
 
     def _draw(
         self, model: Model, missing: Sequence[Asked], sampling: Sampling, step: Step, count: Count

@@ -6,6 +6,7 @@ import pytest
 from make_run import make_run
 
 from selftrain.report import write_report
+from selftrain.training_set import Pair
 
 pytestmark = [pytest.mark.extra, pytest.mark.timeout(180)]
 QUIET = (
@@ -151,6 +152,20 @@ def test_training_problems_show_what_was_trained_on(page):
     page.select_option("#outcome", "trained on")
     page.click("#problems button.open")
     assert "trained on, weight" in page.text_content("#problems .response.used")
+
+
+def test_pairs_show_which_response_was_chosen(chromium, tmp_path):
+    watched = Watched(chromium, write_report(make_run(tmp_path, kind=Pair)).as_uri())
+    watched.page.select_option("#view", "round 1: training problems")
+    watched.page.select_option("#outcome", "trained on")
+    watched.page.click("#problems button.open")
+    right, wrong = sorted(watched.page.locator("#problems .response.used").all_text_contents())
+    assert "right" in right
+    assert "trained on as chosen, weight " in right
+    assert "wrong" in wrong
+    assert "trained on as rejected, weight " in wrong
+    assert "chosen" in watched.page.locator("#problems td.rate").nth(1).text_content()
+    watched.close()
 
 
 def test_every_hostile_text_is_shown_as_text_and_does_nothing(page, wide):

@@ -112,7 +112,7 @@ def test_more_questions_than_exist(spoilt, lab):
     ("change", "told"),
     [
         ("trainning.epochs=1", "unknown key trainning: known keys are name, workspace"),
-        ("training.epoch=1", "unknown key training.epoch: known keys are method, loss, epochs"),
+        ("training.epoch=1", "unknown key training.epoch: known keys are method, loss, preference"),
         ("audit.sampling.heat=1", "unknown key audit.sampling.heat: known keys are temperature, top_p, max_tokens"),
         ("recipe.options.sample=4", "unknown key recipe.options.sample: known keys are samples, per_problem"),
         ("task.options.jugde=exact", "unknown key task.options.jugde: known keys are path"),

@@ -114,7 +114,7 @@ def test_every_response_behind_the_verdict_is_found_again(first):
     one = run.rounds[0]
     drawn = drawn_for_training(run, one, Responses(run))
     assert sum(map(len, drawn.values())) == one.funnel["responses"] == 160
-    assert {row["response"] for row in one.rows} <= {r.id for group in drawn.values() for r in group}
+    assert {row["sides"][""] for row in one.rows} <= {r.id for group in drawn.values() for r in group}
 
 
 def test_no_temporary_file_is_left(first, lab):

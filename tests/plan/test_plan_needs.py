@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from make_rows import make_pair, make_row
 
 from selftrain.engines import EngineConfig
 from selftrain.plan.needs import (
@@ -17,6 +18,7 @@ from selftrain.plan.needs import (
     training_memory,
 )
 from selftrain.training import TrainingConfig
+from selftrain.training_set import TrainingSet
 
 SHAPE = Shape(parameters=1000, layers=2, hidden=8, inner=16, key_values=4, vocabulary=50, context=512)
 
@@ -55,11 +57,21 @@ def test_sampling_holds_weights_cache_and_logits_or_loads():
 def test_training_holds_states_activations_and_logits():
     full = TrainingConfig(method="full", precision="fp32", batch_size=2)
     layer, logits = 2 * 10 * (16 * 8 + 4 * 16) * 4, 4 * 4 * 2 * 3 * 50
-    assert training_memory(SHAPE, full, 1000, 10, 3) == 16 * 1000 + 2 * layer + logits
+    rows = TrainingSet((make_row(ids=(1,) * 10, start=8), make_row(ids=(1,) * 9, start=6)))
+    assert training_memory(SHAPE, full, 1000, rows, apart=False) == 16 * 1000 + 2 * layer + logits
     lora = full.model_copy(update={"precision": "bf16"})
-    assert training_memory(SHAPE, lora, 10, 10, 3) == 6 * 1000 + 120 + layer + logits
+    assert training_memory(SHAPE, lora, 10, rows, apart=False) == 6 * 1000 + 120 + layer + logits
     again = full.model_copy(update={"gradient_checkpointing": True})
-    assert training_memory(SHAPE, again, 1000, 10, 3) == 16 * 1000 + layer + 2 * 10 * 8 * 4 * 2 + logits
+    assert training_memory(SHAPE, again, 1000, rows, apart=False) == 16 * 1000 + layer + 2 * 10 * 8 * 4 * 2 + logits
+
+
+def test_the_two_sides_of_a_pair_are_in_memory_together():
+    config = TrainingConfig(method="full", precision="fp32", batch_size=2)
+    pairs = TrainingSet((make_pair(prompt=(1,) * 7, chosen=(2, 3), rejected=(4, 5, 6)),))
+    layer, logits = 2 * 2 * 10 * (16 * 8 + 4 * 16) * 4, 4 * 4 * 2 * 2 * 3 * 50
+    found = training_memory(SHAPE, config, 1000, pairs, apart=False)
+    assert found == 16 * 1000 + 2 * layer + logits
+    assert training_memory(SHAPE, config, 1000, pairs, apart=True) == found + 4 * 1000
 
 
 def test_models_stay_and_checkpoints_pass():

@@ -4,6 +4,7 @@ import pytest
 
 from selftrain.plan.rates import SamplingRate, TrainingRate, checkpoints, optimizer_steps, tokens_read
 from selftrain.training import TrainingConfig
+from selftrain.training_set import Labelled, Pair
 
 A, B, C = (1, 2, 3, 4), (1, 2, 3, 5, 6), (9, 9)
 
@@ -33,6 +34,15 @@ def test_training_is_its_last_step_and_a_fixed_part():
     assert rate == TrainingRate(token=0.005, fixed=12.0)
     config = TrainingConfig(epochs=3, batch_size=16, save_steps=100)
     assert rate.seconds(320, 16_000, config) == pytest.approx(3 * 16_000 * 0.005 + 12)
+
+
+@pytest.mark.parametrize(("kind", "share"), [(Pair, 1 / 3), (Labelled, 1 / 2)])
+def test_a_reference_reads_what_is_trained_once(kind, share):
+    rate = TrainingRate.of(20.0, [9.0, 13.0], 800, kind)
+    assert rate.reference == pytest.approx(share * rate.token)
+    assert rate.fixed == pytest.approx(20 - 2 * 4 * (1 + share))
+    config = TrainingConfig(epochs=3, batch_size=16)
+    assert rate.seconds(320, 16_000, config) == pytest.approx((3 + share) * 16_000 * 0.005 + rate.fixed)
 
 
 def test_further_checkpoints_cost_three_quarters_of_the_fixed_part():

@@ -15,6 +15,7 @@ from selftrain.report.page import LARGEST, embedded, page
 from selftrain.report.record import read_run
 from selftrain.report.views import LONGEST
 from selftrain.report.words import clipped, one_line
+from selftrain.training_set import Labelled, Pair
 
 HOSTILE = {
     "script": "<script>document.title='owned'</script>",
@@ -85,6 +86,14 @@ def test_the_page_tells_its_parts_in_order(plain):
     assert places == sorted(places)
     assert "Round 1: promoted" in plain
     assert "Round 2: promoted" in plain
+
+
+@pytest.mark.parametrize(("kind", "noun"), [(Pair, "pairs"), (Labelled, "labelled responses")])
+def test_the_page_calls_preferences_by_their_name(tmp_path, kind, noun):
+    found = page(read_run(make_run(tmp_path, kind=kind)))
+    for words in (f">Weights of the {noun}, round 1<", f">From samples to {noun}, round 1<", f" {noun}, weights 0.5"):
+        assert words in found
+    assert "training rows" not in found
 
 
 def test_the_figures_have_their_level_and_their_problems(tmp_path):

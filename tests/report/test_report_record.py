@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from make_run import make_run
@@ -12,6 +13,8 @@ from selftrain.report import write_report
 from selftrain.report.record import read_run
 from selftrain.report.responses import Responses
 from selftrain.report.views import compared_responses, drawn_for_training, trained
+from selftrain.report.words import round_lines
+from selftrain.training_set import Labelled, Pair, TrainingSet
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +74,41 @@ def test_training_rows_have_their_weight(run):
     one = run.rounds[0]
     drawn = drawn_for_training(run, one, Responses(run))
     view = trained(run, one, drawn)
-    weights = [r[5] for item in view.items(99) for side in item[6] for r in side if r[5] is not None]
-    assert sorted(weights) == sorted(round(row["weight"], 4) for row in one.rows)
+    uses = [use for item in view.items(99) for side in item[6] for r in side for use in r[5]]
+    assert sorted(uses) == sorted(["", round(row["weight"], 4)] for row in one.rows)
     assert len(drawn) == 12
+
+
+@pytest.mark.parametrize(
+    ("kind", "noun", "sides"),
+    [(Pair, "pairs", ["chosen", "rejected"]), (Labelled, "labelled responses", ["desirable", "undesirable"])],
+)
+def test_preferences_mark_responses_with_their_side(tmp_path, kind, noun, sides):
+    folder = make_run(tmp_path, kind=kind)
+    run, rows = read_run(folder), TrainingSet.load(folder / "rounds" / "01" / "training.parquet")
+    (one,) = run.rounds
+    assert one.noun == noun
+    assert f"{len(rows)} {noun}, weights " in " ".join(round_lines(one))
+    items = trained(run, one, drawn_for_training(run, one, Responses(run))).items(99)
+    shown = {item[0]: [(r[1], *use) for side in item[6] for r in side for use in r[5]] for item in items}
+    weights = {row.problem: round(row.weight, 4) for row in rows}
+    assert len(weights) > 3
+    for problem, uses in shown.items():
+        weight = weights.get(problem)
+        assert sorted(uses) == ([("r", sides[0], weight), ("w", sides[1], weight)] if weight else [])
+
+
+def test_a_response_in_several_pairs_has_the_side_and_weight_of_each(run):
+    drawn = drawn_for_training(run, run.rounds[0], Responses(run))
+    name, (a, b, *_) = next(iter(drawn.items()))
+    rows = [
+        {"problem": name, "weight": w, "sides": {"chosen": c, "rejected": r}}
+        for w, c, r in [(1.25, a.id, b.id), (0.75, b.id, a.id)]
+    ]
+    view = trained(run, replace(run.rounds[0], rows=tuple(rows)), drawn)
+    (uses,) = [[r[5] for r in item[6][0]] for item in view.items(99) if item[0] == name]
+    assert uses[:2] == [[["chosen", 1.25], ["rejected", 0.75]], [["rejected", 1.25], ["chosen", 0.75]]]
+    assert not any(uses[2:])
 
 
 def test_a_run_whose_steps_are_gone_is_told_without_responses(folder, tmp_path):

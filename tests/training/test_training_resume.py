@@ -1,4 +1,4 @@
-"""Killed at any moment and called again, train_sft ends with the very bytes of an uninterrupted training."""
+"""Killed at any moment and called again, a training ends with the very bytes of an uninterrupted training."""
 
 import multiprocessing
 import os
@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selftrain.errors import WorkspaceError
-from selftrain.training import TrainingConfig, train, train_sft
+from selftrain.training import TrainingConfig, train, train_dpo, train_kto, train_sft
+from selftrain.training.references import References
 
 CONFIGS = {
     "lora": TrainingConfig(
@@ -27,6 +28,8 @@ CONFIGS = {
     ),
     "full": TrainingConfig(method="full", batch_size=4, micro_batch_size=2, epochs=3, save_steps=2, learning_rate=0.01),
 }
+CONFIGS |= {"dpo": CONFIGS["full"], "kto": CONFIGS["full"]}
+TRAIN = {"lora": train_sft, "full": train_sft, "dpo": train_dpo, "kto": train_kto}
 """Ten rows make nine steps, with checkpoints after steps 2, 4, 6, 8 and 9."""
 MOMENTS = {
     "lora": [
@@ -41,6 +44,8 @@ MOMENTS = {
         "released",
     ],
     "full": ["writing scheduler.pt", "step 4", "step 7"],
+    "dpo": ["references 1", "references 3", "writing optimizer.pt", "step 5"],
+    "kto": ["references 2", "step 3", "step 7"],
 }
 
 
@@ -48,7 +53,15 @@ def make_rows():
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(4, 250, (10, 12), generator=draw).tolist()
     return [
-        SimpleNamespace(input_ids=tuple(row[: 7 + i % 5]), completion_start=3 + i % 3, weight=i / 4.5)
+        SimpleNamespace(
+            input_ids=tuple(row[: 7 + i % 5]),
+            completion_start=3 + i % 3,
+            weight=i / 4.5,
+            label=i % 2 == 0,
+            prompt_ids=row[:3],
+            chosen_ids=row[3 : 5 + i % 3],
+            rejected_ids=row[6:12],
+        )
         for i, row in enumerate(ids)
     ]
 
@@ -70,6 +83,16 @@ def deadly(moment):
                 die()
 
         return mock.patch("torch.save", torn), None
+    if word == "references":
+        add, left = References.add, [int(what)]
+
+        def kept(*args, **kwargs):
+            add(*args, **kwargs)
+            left[0] -= 1
+            if not left[0]:
+                die()
+
+        return mock.patch.object(References, "add", kept), None
     target = {
         "sealing": "pathlib.Path.replace",
         "deleting": "shutil.rmtree",
@@ -88,7 +111,7 @@ def child(model_folder, folder, method, moment, result):
 
     with patch:
         model = AutoModelForCausalLM.from_pretrained(model_folder)
-        trained = train_sft(
+        trained = TRAIN[method](
             model,
             AutoTokenizer.from_pretrained(model_folder),
             make_rows(),
@@ -114,7 +137,7 @@ def start():
     return run
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("method", CONFIGS)
 def test_killed_again_and_again_ends_with_the_same_bytes(start, tiny_folder, tmp_path, method):
     whole, pieces = tmp_path / "whole.safetensors", tmp_path / "pieces.safetensors"
     assert start(tiny_folder, tmp_path / "a", method, "never", whole) == 0

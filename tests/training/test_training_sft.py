@@ -1,22 +1,19 @@
-"""WeightedSFTTrainer: the promises about weights, each held to 1e-5 on float32 parameter trajectories.
-
-Plain gradient descent without clipping is used, as Adam and clipping would hide a wrongly scaled gradient.
-"""
+"""WeightedSFTTrainer: the promises about weights, each held to 1e-5 on float32 parameter trajectories."""
 
 import copy
+import warnings
 
 import pytest
 import torch
 from datasets import Dataset
 from torch.nn.functional import log_softmax
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PrinterCallback, TrainerCallback
+from trajectories import RATE, VOCABULARY, assert_same_path, flat, run, settings, tiny_llama
+from transformers import AutoTokenizer, LlamaForCausalLM
 from trl import SFTConfig, SFTTrainer
 
 from selftrain.errors import ConfigError
 from selftrain.training import WeightedCollator, WeightedSFTTrainer
-
-RATE = 0.5
-CLOSE = {"rtol": 0, "atol": 1e-5}
+from selftrain.training import head as head_module
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +31,7 @@ def tokenizer(tiny_folder):
 
 @pytest.fixture(scope="module")
 def base():
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    return LlamaForCausalLM(LlamaConfig(vocab_size=60, initializer_range=0.2, **sizes))
+    return tiny_llama()
 
 
 def make_rows(weights, seed=0):
@@ -45,79 +40,19 @@ def make_rows(weights, seed=0):
     rows = []
     for weight in weights:
         prompt, length = (int(torch.randint(low, high, (1,), generator=draw)) for low, high in ((1, 5), (6, 14)))
-        ids = torch.randint(1, 60, (length,), generator=draw).tolist()
+        ids = torch.randint(1, VOCABULARY, (length,), generator=draw).tolist()
         mask = [0] * prompt + [1] * (length - prompt)
         rows.append({"input_ids": ids, "completion_mask": mask, "weight": float(weight)})
     return rows
 
 
-class Recorder(TrainerCallback):
-    """Keeps the parameters after every step, and the logged figures."""
-
-    def __init__(self):
-        self.path, self.logs = [], []
-
-    def on_step_end(self, args, state, control, model=None, **_):
-        self.path.append(flat(model))
-
-    def on_log(self, args, state, control, logs=None, **_):
-        self.logs.append(logs)
-
-
-def flat(model):
-    return torch.cat([parameter.detach().flatten().clone() for parameter in model.parameters()])
-
-
-def settings(folder, **changes):
-    return SFTConfig(
-        **{
-            "output_dir": str(folder),
-            "per_device_train_batch_size": 4,
-            "num_train_epochs": 2,
-            "learning_rate": RATE,
-            "lr_scheduler_type": "constant",
-            "optim": "sgd",
-            "max_grad_norm": 0,
-            "bf16": False,
-            "use_cpu": True,
-            "activation_checkpointing": False,
-            "save_strategy": "no",
-            "logging_steps": 1,
-            "disable_tqdm": True,
-            "report_to": "none",
-            "dataloader_pin_memory": False,
-            **changes,
-        }
-    )
-
-
-def run(kind, base, rows, folder, tokenizer, changes=None, **kwargs):
-    recorder = Recorder()
-    trainer = kind(
-        copy.deepcopy(base),
-        settings(folder, **(changes or {})),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-        callbacks=[recorder],
-        **kwargs,
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    return recorder
-
-
 @pytest.fixture
 def train(base, tokenizer, tmp_path):
     def weighted(rows, changes=None, **kwargs):
-        return run(WeightedSFTTrainer, base, rows, tmp_path, tokenizer, changes, **kwargs)
+        args = settings(SFTConfig, tmp_path, **(changes or {}))
+        return run(WeightedSFTTrainer, args, base, rows, tokenizer, **kwargs)
 
     return weighted
-
-
-def assert_same_path(found, wanted):
-    assert len(found) == len(wanted) > 0
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, other, **CLOSE)
 
 
 def reference_step(base, rows, loss):
@@ -141,10 +76,11 @@ def test_token_loss_of_equal_weights_is_trls_own(train, base, tokenizer, tmp_pat
     rows = make_rows([1] * 10)
     bare = [{key: row[key] for key in ("input_ids", "completion_mask")} for row in rows]
     for changes in ({}, {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}):
-        stock = run(SFTTrainer, base, bare, tmp_path, tokenizer, {"completion_only_loss": True, **changes})
+        args = settings(SFTConfig, tmp_path, completion_only_loss=True, **changes)
+        stock = run(SFTTrainer, args, base, bare, tokenizer)
         ours = train(rows, changes)
         assert_same_path(ours.path, stock.path)
-        assert [log["loss"] for log in ours.logs[:-1]] == pytest.approx([x["loss"] for x in stock.logs[:-1]])
+        assert ours.losses == pytest.approx(stock.losses)
 
 
 @pytest.mark.parametrize("loss", ["token", "sequence"])
@@ -173,6 +109,14 @@ def test_padding_changes_nothing(train, loss):
 
 
 @pytest.mark.parametrize("loss", ["token", "sequence"])
+def test_packing_changes_nothing(train, loss, monkeypatch):
+    rows = make_rows([0.5, 1.5, 1, 1, 0, 2])
+    packed = train(rows, loss=loss)
+    monkeypatch.setattr(head_module, "is_packable", lambda model: False)
+    assert_same_path(packed.path, train(rows, loss=loss).path)
+
+
+@pytest.mark.parametrize("loss", ["token", "sequence"])
 def test_equal_weights_scale_the_gradient(train, base, loss):
     start = flat(base)
     one, three = (train(make_rows([w] * 4), {"num_train_epochs": 1}, loss=loss).path[0] for w in (1, 3))
@@ -191,7 +135,7 @@ def test_a_row_of_weight_zero_teaches_nothing_but_counts(train, base, loss):
     alone = train(rows[:2], once, loss=loss).path[0]
     tokens = [sum(row["completion_mask"]) for row in rows]
     share = sum(tokens[:2]) / sum(tokens) if loss == "token" else 0.5
-    torch.testing.assert_close(moved - start, share * (alone - start), **CLOSE)
+    torch.testing.assert_close(moved - start, share * (alone - start), rtol=0, atol=1e-5)
     assert torch.equal(train(make_rows([0] * 4), once, loss=loss).path[0], start)
 
 
@@ -237,7 +181,7 @@ def test_text_rows_and_evaluation_work_as_in_trl(base, tokenizer, tiny_folder, t
         [{"prompt": "1 and 2?", "completion": f" it is {n}", "weight": w} for n, w in ((3, 1.0), (4, 0.0))]
     )
     trainer = WeightedSFTTrainer(
-        model, settings(tmp_path), train_dataset=rows, eval_dataset=rows, processing_class=tokenizer
+        model, settings(SFTConfig, tmp_path), train_dataset=rows, eval_dataset=rows, processing_class=tokenizer
     )
     before = trainer.evaluate()["eval_loss"]
     trainer.train()
@@ -260,7 +204,7 @@ class Forgetful:
         ({"use_liger_kernel": True}, {}, "use_liger_kernel"),
         ({"label_smoothing_factor": 0.1}, {}, "label_smoothing_factor"),
         ({"completion_only_loss": False}, {}, "completion_only_loss"),
-        ({"max_length": 1}, {}, "max_length"),
+        ({"max_length": 1}, {}, "max_length 1"),
         ({}, {"data_collator": Forgetful()}, "Forgetful"),
         ({}, {"loss": "mean"}, "'mean'"),
         ({}, {"compute_loss_func": print}, "compute_loss_func"),
@@ -287,6 +231,32 @@ def test_unusable_rows_are_refused(train, change, named):
         train(rows)
 
 
-def test_a_row_without_completion_is_refused(train):
-    with pytest.raises(ValueError, match="no completion token"):
-        train([{"input_ids": [1, 2, 3], "labels": [1, -100, -100], "weight": 1.0}], {"max_length": None})
+def test_prompts_are_cut_on_the_left_and_rows_dropped_with_a_count(train):
+    """A completion is never cut: where it does not fit, the row goes."""
+    long = {"input_ids": list(range(1, 20)), "completion_mask": [0] * 12 + [1] * 7, "weight": 0.5}
+    rows = [
+        long,
+        *make_rows([1, 2]),
+        {"input_ids": list(range(1, 17)), "completion_mask": [0] * 2 + [1] * 14, "weight": 1.0},
+        {"input_ids": [1, 2, 3], "completion_mask": [1, 0, 0], "weight": 1.0},
+    ]
+    with pytest.warns(UserWarning, match="of 5") as told:
+        recorder = train(rows, {"max_length": 14})
+    words = " ".join(str(warning.message) for warning in told)
+    assert "dropped 2 of 5 rows: 1 with a completion too long for max_length 14" in words
+    assert "1 with no completion token after the first token" in words
+    assert "cut 1 of 5 prompts on the left to fit max_length 14" in words
+    kept = [{**long, "input_ids": long["input_ids"][5:], "completion_mask": long["completion_mask"][5:]}, *rows[1:3]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert_same_path(recorder.path, train(kept).path)
+
+
+def test_nothing_to_train_on_is_refused(train):
+    with pytest.raises(ConfigError, match="not one of 1 rows can be trained: 1 with no completion token"):
+        train([{"input_ids": [1, 2, 3], "labels": [1, -100, -100], "weight": 1.0}])
+
+
+def test_labels_of_another_length_are_refused(train):
+    with pytest.raises(ConfigError, match="3 tokens and 2 labels"):
+        train([{"input_ids": [1, 2, 3], "completion_mask": [0, 1], "weight": 1.0}])

@@ -8,7 +8,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selftrain.errors import ConfigError
-from selftrain.training import TrainingConfig, train_sft
+from selftrain.training import TrainingConfig, train_dpo, train_kto, train_sft
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,15 @@ def row(ids=(5, 6, 7, 8, 9), start=2, weight=1.0):
     return SimpleNamespace(input_ids=tuple(ids), completion_start=start, weight=weight)
 
 
+def pair(prompt=(5, 6), chosen=(7, 8, 9), rejected=(9, 8), weight=1.0):
+    return SimpleNamespace(prompt_ids=prompt, chosen_ids=chosen, rejected_ids=rejected, weight=weight)
+
+
 ROWS = [row((5 + i, 6, 7, 8 + i, 9), weight=0.5 + i / 4) for i in range(5)]
+
+LABELLED = [SimpleNamespace(**vars(some), label=index % 2 == 0) for index, some in enumerate(ROWS)]
+PAIRS = [pair((5 + i, 6), weight=0.5 + i / 4) for i in range(5)]
+KINDS = {"sft": (train_sft, ROWS), "dpo": (train_dpo, PAIRS), "kto": (train_kto, LABELLED)}
 
 
 def config(**changes):
@@ -42,10 +50,12 @@ def config(**changes):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_trains_and_leaves_the_model_clean(model, tokenizer, tmp_path, method, precision):
+@pytest.mark.parametrize("kind", KINDS)
+def test_trains_and_leaves_the_model_clean(model, tokenizer, tmp_path, kind, method, precision):
     before = model(torch.tensor([ROWS[0].input_ids])).logits
     settings = config(method=method, precision=precision, gradient_checkpointing=True)
-    trained = train_sft(model, tokenizer, ROWS, settings, seed=1, folder=tmp_path)
+    train, rows = KINDS[kind]
+    trained = train(model, tokenizer, rows, settings, seed=1, folder=tmp_path)
     assert isinstance(trained, PeftModel) == (method == "lora")
     assert {parameter.dtype for parameter in trained.parameters()} == {torch.float32}
     assert all(parameter.grad is None for parameter in trained.parameters())
@@ -85,9 +95,11 @@ def test_every_weight_is_trained_even_after_a_merge(model, tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize("clip", [1.0, 0.0])
-def test_reports_every_step_and_nothing_on_the_terminal(model, tokenizer, tmp_path, capfd, clip):
+@pytest.mark.parametrize("kind", KINDS)
+def test_reports_every_step_and_nothing_on_the_terminal(model, tokenizer, tmp_path, capfd, kind, clip):
     logs = []
-    train_sft(model, tokenizer, ROWS, config(max_grad_norm=clip), seed=1, folder=tmp_path, on_log=logs.append)
+    train, rows = KINDS[kind]
+    train(model, tokenizer, rows, config(max_grad_norm=clip), seed=1, folder=tmp_path, on_log=logs.append)
     assert [log["step"] for log in logs] == [1, 2, 3, 4, 5, 6]
     wanted = {"step", "total_steps", "loss", "learning_rate", "weighted_share", "seconds"}
     assert all(wanted <= set(log) and log["total_steps"] == 6 for log in logs)
@@ -119,8 +131,8 @@ def test_trl_settings_are_applied(model, tokenizer, tmp_path):
         ([], "rows is empty"),
         ([row(weight=float("nan"))], "weight nan"),
         ([row(weight=-1.0)], "weight -1.0"),
-        ([row(start=5)], "completion is empty"),
-        ([row(start=0)], "prompt or completion"),
+        ([row(start=5)], r"5 prompt and \[0\] completion tokens: one is empty"),
+        ([row(start=0)], r"0 prompt and \[5\] completion tokens: one is empty"),
         ([row(), row(range(9))], r"rows\[1\] has 9 tokens"),
     ],
 )
@@ -128,6 +140,36 @@ def test_unusable_rows_are_refused_in_one_line(model, tokenizer, tmp_path, rows,
     with pytest.raises(ValueError, match=named) as caught:
         train_sft(model, tokenizer, rows, config(max_length=8), seed=1, folder=tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_pairs_that_cannot_be_trained_are_refused(model, tokenizer, tmp_path):
+    for rows, named in (([pair(rejected=())], "one is empty"), ([pair(chosen=range(7))], "9 tokens")):
+        with pytest.raises(ValueError, match=named):
+            train_dpo(model, tokenizer, rows, config(max_length=8), seed=1, folder=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["dpo", "kto"])
+def test_preferences_are_learned_and_the_reference_can_be_another_model(tiny_folder, tokenizer, tmp_path, kind):
+    train, rows = KINDS[kind]
+    losses = {}
+    for name in ("itself", "other"):
+        model, other = (AutoModelForCausalLM.from_pretrained(tiny_folder) for _ in range(2))
+        if name == "other":
+            other.lm_head.weight.data *= 1.5
+        logs = []
+        train(
+            model,
+            tokenizer,
+            rows,
+            config(epochs=6, batch_size=5, precision="fp32"),
+            seed=1,
+            folder=tmp_path / name,
+            on_log=logs.append,
+            reference=lambda other=other: other,
+        )
+        losses[name] = [log["loss"] for log in logs]
+    assert losses["itself"][-1] < losses["itself"][0]
+    assert losses["itself"][0] != pytest.approx(losses["other"][0], abs=1e-4)
 
 
 def test_a_half_precision_model_is_refused(model, tokenizer, tmp_path):

@@ -1,6 +1,7 @@
 """Models on disk: find one by name, load it, save what training made of it."""
 
 from selftrain.models.folders import link_model
+from selftrain.models.four_bit import check_four_bit
 from selftrain.models.load import load_model, load_tokenizer, read_config
 from selftrain.models.model import Model, open_model
 from selftrain.models.resolve import DEFAULT_MODEL, resolve_model
@@ -9,6 +10,7 @@ from selftrain.models.save import merge, save_adapter, save_model
 __all__ = [
     "DEFAULT_MODEL",
     "Model",
+    "check_four_bit",
     "link_model",
     "load_model",
     "load_tokenizer",

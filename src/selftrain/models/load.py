@@ -9,19 +9,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selftrain.errors import ConfigError, MissingExtraError, SelftrainError
+from selftrain.models.four_bit import four_bit_options
 from selftrain.models.model import Model
 
 Dtype = Literal["float32", "bfloat16"]
 
 
-def load_model(model: Model, *, dtype: Dtype = "float32", device: str = "cpu") -> Any:
-    """The transformers module of a model in evaluation mode, its adapter merged.
+def load_model(model: Model, *, dtype: Dtype = "float32", device: str | None = None, four_bit: bool = False) -> Any:
+    """The transformers module of a model in evaluation mode, its adapter merged, on the CPU if no device is named.
 
     The adapter is merged in float32 (W + scale * B @ A) and the sum is cast, so a merged model and the model
-    saved after `merge` have equal weights in every dtype. Raises ConfigError for a folder that does not load.
+    saved after `merge` have equal weights in every dtype. `four_bit` holds the weights as `four_bit_options` says,
+    and what is not quantized in float32. Raises ConfigError for a folder that does not load, ValueError for
+    `four_bit` with an adapter or another dtype.
     """
     import torch
 
+    if four_bit:
+        if model.adapter is not None:
+            raise ValueError(f"{model.name} has an adapter, which 4 bits would blur: merge it into the weights first")
+        if dtype != "float32":
+            raise ValueError(f"four_bit leaves what is not quantized in float32, found dtype {dtype!r}: leave it out")
+        return read_module(model.folder, **four_bit_options(device)).eval()
     module = read_module(model.folder)
     if model.adapter is not None:
         module = _merged(module, model.adapter)

@@ -20,7 +20,6 @@ from selftrain.plan.needs import (
     peak_memory,
     resident_memory,
     sampling_memory,
-    training_memory,
 )
 from selftrain.plan.paper import PaperVerbs
 from selftrain.plan.plan import Need, Plan, PromptSeen
@@ -92,8 +91,7 @@ def _found(config: RunConfig, session: Session, folder: Path, start: float) -> P
     shape = Shape.read(session.base.folder)
     longest = max(seen[-1][0] for seen in verbs.prompts.values())
     longest_response = max(config.sampling.max_tokens, config.audit.sampling.max_tokens)
-    lora = config.training.method == "lora"
-    merged = 4 * shape.parameters if lora else 0
+    merged = 4 * shape.parameters if config.training.adapts else 0
     rows, tokens = sum(s.rows for s in stages if s.prompt_tokens), sum(s.tokens for s in stages if s.prompt_tokens)
     kept, peak = disk_needed(
         verbs.trained_bytes,
@@ -104,10 +102,7 @@ def _found(config: RunConfig, session: Session, folder: Path, start: float) -> P
         tokens=tokens,
     )
     sampling = sampling_memory(shape, config.engine, longest + longest_response)
-    training = training_memory(
-        shape, config.training, verbs.trained_bytes // 4, verbs.longest_row, verbs.longest_completion
-    )
-    expected = verbs.libraries + max(sampling, training if verbs.trainings else 0)
+    expected = verbs.libraries + max(sampling, verbs.training_memory)
     free = free_memory()
     return Plan(
         config=settings_of(config),

@@ -14,6 +14,7 @@ from selftrain.engines.prefixes import TOKENS_PER_REQUEST
 from selftrain.models.folders import WEIGHTS
 from selftrain.training import TrainingConfig
 from selftrain.training.checkpoints import KEEP
+from selftrain.training_set import TrainingSet
 
 MAX_HEADER = 100_000_000
 """Bytes of a safetensors header, by its specification."""
@@ -82,18 +83,22 @@ def sampling_memory(shape: Shape, engine: EngineConfig, longest: int) -> int:
     return max(loading, weights + cache + LOGIT_COPIES * 4 * engine.at_once * shape.vocabulary)
 
 
-def training_memory(shape: Shape, config: TrainingConfig, trainable: int, longest: int, completion: int) -> int:
-    """Bytes at the peak of training `trainable` parameters on rows of at most `longest` tokens.
+def training_memory(shape: Shape, config: TrainingConfig, trainable: int, rows: TrainingSet, *, apart: bool) -> int:
+    """Bytes at the peak of training `trainable` parameters on some rows.
 
     Weights in float32, a gradient and two moments of each trained one, a copy for the products in bf16, what the
-    backward pass needs of each layer, and the logits of completions of at most `completion` tokens.
+    backward pass needs of each layer, and the logits of the completions; the weights of a reference that is
+    another model (`apart`).
     """
     size = BYTES[config.precision]
-    states = 4 * shape.parameters + 12 * trainable + (size * shape.parameters if size < 4 else 0)
-    tokens = config.rows_at_once * longest
+    states = 4 * shape.parameters * (1 + apart) + 12 * trainable + (size * shape.parameters if size < 4 else 0)
+    at_once = config.rows_at_once * max(len(row.sequences) for row in rows)
+    sequences = [each for row in rows for each in row.sequences]
+    longest, completion = max(length for length, _ in sequences), max(length for _, length in sequences)
+    tokens = at_once * longest
     layer = tokens * (16 * shape.hidden + 4 * shape.inner) * size
     kept = tokens * shape.hidden * 4 * shape.layers + layer if config.gradient_checkpointing else layer * shape.layers
-    logits = LOGIT_COPIES * 4 * min(config.rows_at_once * completion * shape.vocabulary, LOGITS_AT_ONCE)
+    logits = LOGIT_COPIES * 4 * min(at_once * completion * shape.vocabulary, LOGITS_AT_ONCE)
     return states + kept + logits
 
 

@@ -11,7 +11,7 @@ from selftrain.engines.base import check_room
 from selftrain.errors import DataError
 from selftrain.metrics import Metrics
 from selftrain.models import Model
-from selftrain.plan.needs import Shape, resident_memory
+from selftrain.plan.needs import Shape, resident_memory, training_memory
 from selftrain.plan.pool import Pool, batches, with_one_right
 from selftrain.plan.rates import CALIBRATION_STEPS, SamplingRate, TrainingRate, checkpoints, tokens_read
 from selftrain.prompts import PromptConfig, Renderer
@@ -19,7 +19,8 @@ from selftrain.records import Group, Groups, Judgement, Problem, Question, Respo
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests
 from selftrain.store import STEPS, Workspace, read_json_lines, read_parquet
 from selftrain.training import TrainingConfig
-from selftrain.training_set import TrainingSet
+from selftrain.training_set import Kind, TrainingSet
+from selftrain.training_step import Training
 from selftrain.verbs import Verbs
 
 BLOCKS, SECONDS = 3, 5.0
@@ -55,7 +56,7 @@ class PaperVerbs(Verbs):
         self._rates: dict[PromptConfig, SamplingRate] = {}
         self._judging: float | None = None
         self._draws = 0
-        self._training: tuple[TrainingRate, int] | None = None
+        self._trained: dict[Kind, tuple[TrainingRate, int]] = {}
         self._scored: tuple[float, list[float]] | None = None
         self._loading = 0.0
         self._ready: str | None = None
@@ -63,8 +64,8 @@ class PaperVerbs(Verbs):
         self.pools: list[Pool] = []
         self.prompts: dict[PromptConfig, list[tuple[int, str]]] = {}
         """Of each prompt that is used, the (length in tokens, text) of an example and of the longest."""
-        self.longest_row = self.longest_completion = 0
-        """In tokens, as is everything that is long."""
+        self.training_memory = 0
+        """Bytes at the peak of training; 0 if there was none."""
         self.trainings = self.checkpoints = 0
         """How many trainings there are, and checkpoints in the longest."""
         self.libraries = 0
@@ -73,7 +74,7 @@ class PaperVerbs(Verbs):
     @property
     def trained_bytes(self) -> int:
         """Size of what one training saves; 0 if there was none."""
-        return self._training[1] if self._training else 0
+        return max((saved for _, saved in self._trained.values()), default=0)
 
     def renderer(self, model: Model, prompt: PromptConfig) -> Renderer:
         """See `Verbs.renderer`; models on paper have their base's tokenizer."""
@@ -144,24 +145,24 @@ class PaperVerbs(Verbs):
         again = cycle(values)
         return [list(islice(again, len(completion))) for _, completion in pairs]
 
-    def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, name: str) -> Model:
+    def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
         """See `Verbs.train`; the model it returns has no weights."""
-        base = self._base(parent)
-        if self._training is None:
-            self._training = self._calibrate_training(base, rows, config)
+        real = self._base(parent)
+        if rows.kind not in self._trained:
+            self._trained[rows.kind] = self._calibrate_training(real, rows, config)
+        rate, saved = self._trained[rows.kind]
         self._ready = None
-        tokens = sum(len(row.input_ids) for row in rows)
-        seconds = self._training[0].seconds(len(rows), tokens, config)
-        self._write("train", seconds, rows=len(rows), tokens=config.epochs * tokens)
-        self.longest_row = max(self.longest_row, *(len(row.input_ids) for row in rows))
-        ends = (len(row.input_ids) - row.completion_start for row in rows)
-        self.longest_completion = max(self.longest_completion, *ends)
+        seconds = rate.seconds(len(rows), rows.tokens, config)
+        self._write("train", seconds, rows=len(rows), tokens=config.epochs * rows.tokens)
+        apart = Training(seed=self._seed, parent=parent, base=base, rows=rows, config=config).apart
+        needed = training_memory(Shape.read(real.folder), config, saved // 4, rows, apart=apart)
+        self.training_memory = max(self.training_memory, needed)
         self.checkpoints = max(self.checkpoints, checkpoints(len(rows), config))
         self.trainings += 1
         folder = self._workspace.root / "paper" / str(self.trainings)
         folder.mkdir(parents=True)
         made = Model(name=name, folder=folder, digest=f"paper {self.trainings}")
-        self._bases[made.digest] = base
+        self._bases[made.digest] = real
         return made
 
     def merged(self, model: Model) -> Model:
@@ -303,16 +304,17 @@ class PaperVerbs(Verbs):
     def _calibrate_training(self, base: Model, rows: TrainingSet, config: TrainingConfig) -> tuple[TrainingRate, int]:
         """Trains for a few steps on rows of all lengths; also returns the size of what was saved."""
         wanted = CALIBRATION_STEPS * config.batch_size
-        ordered = sorted(rows, key=lambda row: len(row.input_ids))
-        few = [ordered[place * len(ordered) // wanted] for place in range(wanted)]
-        short = config.model_copy(update={"epochs": 1, "trl": {**config.trl, "max_steps": CALIBRATION_STEPS}})
+        ordered = sorted(rows, key=lambda row: row.sequences)
+        few = TrainingSet(tuple(ordered[place * len(ordered) // wanted] for place in range(wanted)), normalised=False)
+        trl = {**config.trl, "max_steps": CALIBRATION_STEPS, "report_to": "none"}
+        short = config.model_copy(update={"epochs": 1, "trl": trl})
         start = time.monotonic()
-        made = super().train(base, TrainingSet(tuple(few), normalised=False), short, name=PURPOSE)
+        made = super().train(base, few, short, base=base, name=PURPOSE)
         seconds = time.monotonic() - start
-        ends = [line["seconds"] for line in read_json_lines(self._log) if line["event"] == "train"]
-        tokens = sum(len(row.input_ids) for row in few) // CALIBRATION_STEPS
+        ends = [line["seconds"] for line in read_json_lines(self._log) if line["event"] == "train"][-CALIBRATION_STEPS:]
+        rate = TrainingRate.of(seconds, ends, few.tokens // CALIBRATION_STEPS, rows.kind)
         saved = made.adapter or made.folder
-        return TrainingRate.of(seconds, ends, tokens), sum(path.stat().st_size for path in saved.iterdir())
+        return rate, sum(path.stat().st_size for path in saved.iterdir())
 
 
 def _unjudged(samples: Samples) -> list[Group]:

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 from selftrain.training import TrainingConfig
+from selftrain.training_set import Kind, Labelled, Pair, Row
 
 Prompt = tuple[int, ...]
 CALIBRATION_STEPS = 2
 """Optimizer steps of a calibration; the last one is timed, those before warm the machine up."""
+REFERENCE_PASS: dict[Kind, float] = {Row: 0, Pair: 1 / 3, Labelled: 1 / 2}
+"""What the reference takes to read the rows once, of what a pass of training takes.
+
+Going backward is twice the work of going forward. Labelled responses are read twice, by the reference and in each pass:
+once with their own prompts, and once, forward alone, with those of others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,16 @@ class TrainingRate:
     token: float
     fixed: float
     """Loading the model, one checkpoint, saving the result."""
+    reference: float = 0.0
+    """For each token that the reference reads, once, before the steps."""
 
     @classmethod
-    def of(cls, seconds: float, steps: Sequence[float], tokens: int) -> "TrainingRate":
-        """From the seconds of a whole training, when each of its steps had ended, and the tokens of one step."""
+    def of(cls, seconds: float, steps: Sequence[float], tokens: int, kind: Kind = Row) -> "TrainingRate":
+        """From the seconds of a whole training, when each of its steps had ended, the tokens of one and the rows."""
         step = steps[-1] - steps[-2]
-        return cls(step / tokens, max(seconds - len(steps) * step, 0.0))
+        reading = REFERENCE_PASS[kind] * step
+        fixed = max(seconds - len(steps) * (step + reading), 0.0)
+        return cls(step / tokens, fixed, reading / tokens)
 
     def seconds(self, rows: int, tokens: int, config: TrainingConfig) -> float:
         """Seconds to train on so many rows with so many tokens in all, each seen once an epoch.
@@ -78,7 +89,8 @@ class TrainingRate:
         """
         steps = optimizer_steps(rows, config)
         seen = tokens * config.epochs * steps / (config.epochs * math.ceil(rows / config.batch_size))
-        return self.token * seen + self.fixed * (1 + 0.75 * (checkpoints(rows, config) - 1))
+        further = 0.75 * (checkpoints(rows, config) - 1)
+        return self.token * seen + self.reference * tokens + self.fixed * (1 + further)
 
 
 def optimizer_steps(rows: int, config: TrainingConfig) -> int:

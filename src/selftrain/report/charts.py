@@ -154,12 +154,12 @@ def weights_chart(found: RoundRecord, drawn: Drawn, clusters: Mapping[str, Seque
     seen = sorted(points)
     weights = [row["weight"] for row in found.rows]
     even = max(weights) - min(weights) < 1e-6
-    said = "All rows weigh the same." if even else f"Weights run from {min(weights):.2f} to {max(weights):.2f}."
+    said = "All weigh the same." if even else f"Weights run from {min(weights):.2f} to {max(weights):.2f}."
     return Chart(
         name=f"weights-{found.number}",
-        title=f"Weights of the training rows, round {found.number}",
+        title=f"Weights of the {found.noun}, round {found.number}",
         sentence=f"{said} An entropy of 0 means that all answers of the model to the question agreed.",
-        note=f"{sum(points.values()):,} training rows; a larger dot stands for more rows.",
+        note=f"{sum(points.values()):,} {found.noun}; a larger dot stands for more of them.",
         traces=[
             {
                 "type": "scatter",
@@ -176,7 +176,8 @@ def weights_chart(found: RoundRecord, drawn: Drawn, clusters: Mapping[str, Seque
                     "sizeref": 2 * max(points.values()) / 30**2,
                     "sizemin": 3,
                 },
-                "hovertemplate": "entropy %{x:.2f} bits, weight %{y:.2f}: %{customdata} rows<extra></extra>",
+                "hovertemplate": "entropy %{x:.2f} bits, weight %{y:.2f}: %{customdata} "
+                + f"{found.noun}<extra></extra>",
             }
         ],
         layout={
@@ -184,7 +185,7 @@ def weights_chart(found: RoundRecord, drawn: Drawn, clusters: Mapping[str, Seque
             "xaxis": {"title": {"text": "answer entropy of the question, bits"}, "range": _room(e for e, _ in seen)},
             "yaxis": {"title": {"text": "weight, mean 1"}, "range": _room(w for _, w in seen)},
         },
-        columns=("entropy, bits", "weight", "rows"),
+        columns=("entropy, bits", "weight", found.noun),
         rows=[(f"{e:.3f}", f"{w:.3f}", str(points[e, w])) for e, w in seen],
     )
 
@@ -197,7 +198,7 @@ def funnel_chart(found: RoundRecord) -> Chart | None:
     responses, questions, rows = (
         {"responses drawn": f["responses"]},
         {"questions asked": f["questions"]},
-        {"training rows": f["rows"]},
+        {found.noun: f["rows"]},
     )
     if found.judged:
         responses |= {"judged": f["right"] + f["wrong"], "judged right": f["right"]}
@@ -205,7 +206,7 @@ def funnel_chart(found: RoundRecord) -> Chart | None:
     kinds = (
         ("responses", "@before", responses, 0),
         ("questions", "@kept", questions, len(responses)),
-        ("rows", "@after", rows, len(responses) + len(questions)),
+        (found.noun, "@after", rows, len(responses) + len(questions)),
     )
     dropped = [(f"dropped: {reason}", f"{count:,}") for reason, count in f["dropped"].items()]
     unjudged = {"unjudged": f["unjudged"]} if found.judged else {}
@@ -213,9 +214,9 @@ def funnel_chart(found: RoundRecord) -> Chart | None:
     came = f"{f['right']:,} were right" if found.judged else "none was judged"
     return Chart(
         name=f"funnel-{found.number}",
-        title=f"From samples to training rows, round {found.number}",
+        title=f"From samples to {found.noun}, round {found.number}",
         sentence=f"Of {f['responses']:,} responses to {f['questions']:,} questions {came}; "
-        f"{f['rows']:,} became training rows.",
+        f"{f['rows']:,} {found.noun} were made of them.",
         note="; ".join(f"{count} {name}" for name, count in dropped) or "No question and no row was dropped.",
         traces=[
             _bars(kind, colour, list(values.values()), [f"{v:,}" for v in values.values()], "outside", first)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +13,13 @@ from selftrain.errors import WorkspaceError
 from selftrain.metrics import Metrics
 from selftrain.run_folder import ended
 from selftrain.store import STEPS, Row, read_parquet
+from selftrain.training_set import kind_in
 
 T = TypeVar("T")
 FUNNEL = ("draws", "questions", "responses", "right", "wrong", "unjudged", "groups_right", "rows", "dropped")
 """What the counts of a round must hold."""
+PROVENANCE = ("problem", "weight", "response", "label", "chosen_response", "rejected_response")
+"""What is read of a training set, where there is such a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ class RoundRecord:
     """Parent against candidate on select."""
     facts: Mapping[str, Any]
     """What was decided; empty until it was."""
+    noun: str
+    """What the rows of its training set are called."""
     rows: tuple[Row, ...]
-    """`problem`, `response` and `weight` of each training row."""
+    """`problem` and `weight` of each, and in `sides` the ids of its responses by the side they are on, "" in a row."""
 
     @property
     def judged(self) -> bool:
@@ -107,14 +112,28 @@ def read_run(folder: Path) -> RunRecord:
 
 def _round(folder: Path, number: int) -> RoundRecord:
     place = folder / "rounds" / f"{number:02d}"
-    rows = place / "training.parquet"
+    trained = place / "training.parquet"
     return RoundRecord(
         number=number,
         funnel=_json(place / "funnel.json", *FUNNEL),
         audit=_audit(place / "audit.json"),
         facts=_json(place / "round.json", "promoted", "reason"),
-        rows=tuple(read_parquet(rows, ["problem", "response", "weight"])) if rows.exists() else (),
+        noun=kind_in(trained).noun if trained.exists() else "training rows",
+        rows=_rows(trained) if trained.exists() else (),
     )
+
+
+def _rows(path: Path) -> tuple[Row, ...]:
+    kept = [column.name for column in fields(kind_in(path)) if column.name in PROVENANCE]
+    rows = read_parquet(path, kept)
+    return tuple({"problem": row["problem"], "weight": row["weight"], "sides": _sides(row)} for row in rows)
+
+
+def _sides(row: Row) -> dict[str, str]:
+    if "response" not in row:
+        return {side: row[f"{side}_response"] for side in ("chosen", "rejected")}
+    side = ("desirable" if row["label"] else "undesirable") if "label" in row else ""
+    return {side: row["response"]}
 
 
 def _audit(path: Path) -> Audit | None:

@@ -28,8 +28,8 @@ class View:
     problems: tuple[Row, ...]
     drawn: tuple[Drawn, ...]
     """One a side."""
-    weights: Mapping[str, float]
-    """Training weight by response id."""
+    uses: Mapping[str, Sequence[tuple[str, float]]]
+    """How responses were trained on, by id: the side of each row that one is in, and the row's weight."""
 
     def items(self, most: int) -> list[list[Any]]:
         """The first problems that have responses: id, part, family, level, question, gold and the sides."""
@@ -55,14 +55,13 @@ class View:
 
     def _response(self, shown: Shown) -> list[Any]:
         answer = None if shown.answer is None else clipped(shown.answer, SHORT)
-        weight = self.weights.get(shown.id)
         return [
             clipped(shown.text, LONGEST),
             shown.mark[0],
             answer,
             int(shown.finish == "length"),
             clipped(shown.reason, SHORT),
-            None if weight is None else round(weight, 4),
+            [[side, round(weight, 4)] for side, weight in self.uses.get(shown.id, ())],
         ]
 
 
@@ -100,10 +99,13 @@ def compared_responses(run: RunRecord, responses: Responses) -> Compared | None:
 
 
 def trained(run: RunRecord, found: RoundRecord, drawn: Drawn) -> View:
-    """The training problems of a round with the responses drawn and the weights of those trained on."""
-    weights = {row["response"]: row["weight"] for row in found.rows}
+    """The training problems of a round with the responses drawn and how they were trained on."""
+    uses: dict[str, list[tuple[str, float]]] = {}
+    for row in found.rows:
+        for side, response in row["sides"].items():
+            uses.setdefault(response, []).append((side, row["weight"]))
     problems = tuple(row for row in run.problems if row["part"] == "train")
-    return View(f"round {found.number}: training problems", ("drawn for training",), problems, (drawn,), weights)
+    return View(f"round {found.number}: training problems", ("drawn for training",), problems, (drawn,), uses)
 
 
 def drawn_for_training(run: RunRecord, found: RoundRecord, responses: Responses) -> Drawn:

@@ -66,7 +66,7 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
         yield f"{start} {funnel['responses']:,} responses to {funnel['questions']:,} questions{judged}{unjudged}"
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in funnel["dropped"].items())
         weights = [row["weight"] for row in found.rows]
-        spread = f"{len(weights):,} training rows, weights {min(weights):.2f} to {max(weights):.2f}" if weights else ""
+        spread = f"{len(weights):,} {found.noun}, weights {min(weights):.2f} to {max(weights):.2f}" if weights else ""
         yield f"{start} {spread or 'nothing to train on'}{dropped}"
     if found.audit:
         yield f"{start} {verdict_line(found.audit)} (select)"

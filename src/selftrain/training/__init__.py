@@ -5,24 +5,31 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from selftrain.errors import MissingExtraError
-from selftrain.training.config import LoraConfig, TrainingConfig
+from selftrain.training.config import LoraConfig, PreferenceConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from selftrain.training.arguments import check_training
+    from selftrain.training.dpo import WeightedDPOTrainer
+    from selftrain.training.kto import WeightedKTOTrainer
     from selftrain.training.losses import (
         weighted_preference_loss,
         weighted_sequence_loss,
         weighted_token_loss,
     )
     from selftrain.training.sft import WeightedCollator, WeightedSFTTrainer
-    from selftrain.training.train import train_sft
+    from selftrain.training.train import train_dpo, train_kto, train_sft
 
 __all__ = [
     "LoraConfig",
+    "PreferenceConfig",
     "TrainingConfig",
     "WeightedCollator",
+    "WeightedDPOTrainer",
+    "WeightedKTOTrainer",
     "WeightedSFTTrainer",
     "check_training",
+    "train_dpo",
+    "train_kto",
     "train_sft",
     "weighted_preference_loss",
     "weighted_sequence_loss",
@@ -31,8 +38,12 @@ __all__ = [
 
 _HOMES = {
     "WeightedCollator": "sft",
+    "WeightedDPOTrainer": "dpo",
+    "WeightedKTOTrainer": "kto",
     "WeightedSFTTrainer": "sft",
     "check_training": "arguments",
+    "train_dpo": "train",
+    "train_kto": "train",
     "train_sft": "train",
     "weighted_preference_loss": "losses",
     "weighted_sequence_loss": "losses",

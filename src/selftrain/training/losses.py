@@ -1,11 +1,13 @@
 """Weighted losses as plain functions of tensors, with the weight inside the sum so that it cannot cancel."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
+PairLoss: TypeAlias = Literal["sigmoid", "hinge", "ipo"]
 Numbers: TypeAlias = Tensor | float | Sequence[float] | Sequence[Sequence[float]]
 
 
@@ -59,8 +61,7 @@ def weighted_preference_loss(
         if other.shape != chosen.shape:
             raise ValueError(f"{name} has shape {list(other.shape)}, chosen has {list(chosen.shape)}")
     _check_weights(weights)
-    margin = (chosen - ref_chosen) - (rejected - ref_rejected)
-    return (weights * -torch.nn.functional.logsigmoid(beta * margin)).mean()
+    return (weights * pair_losses(chosen - ref_chosen, rejected - ref_rejected, beta)).mean()
 
 
 def token_sum(nll: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
@@ -71,6 +72,38 @@ def token_sum(nll: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
 def sequence_sum(nll: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
     """`sum_i w_i mean_t nll_it`: the numerator of the sequence loss, additive over micro-batches."""
     return (weights * torch.where(mask, nll, 0).sum(-1) / mask.sum(-1)).sum()
+
+
+def pair_losses(
+    chosen: Tensor,
+    rejected: Tensor,
+    beta: float,
+    kind: PairLoss = "sigmoid",
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """The loss of each pair, shape [pairs], before its weight.
+
+    `chosen` and `rejected` [pairs] are log-ratios: log-probabilities of whole completions (nats) minus the
+    reference's. "sigmoid" is DPO (arXiv:2305.18290, eq. 7), "hinge" SLiC's (arXiv:2305.10425), "ipo" IPO
+    (arXiv:2310.12036, eq. 17; beta is its tau), whose log-ratios are divided by `lengths` [2 * pairs], the tokens of
+    the chosen completions and then of the rejected ones.
+    """
+    if kind == "ipo":
+        if lengths is None:
+            raise ValueError("lengths must be given for ipo")
+        chosen, rejected = (torch.cat([chosen, rejected]) / lengths).chunk(2)
+        return (chosen - rejected - 1 / (2 * beta)) ** 2
+    margin = beta * (chosen - rejected)
+    return torch.relu(1 - margin) if kind == "hinge" else -logsigmoid(margin)
+
+
+def labelled_losses(ratios: Tensor, desirable: Tensor, kl: Tensor | float, beta: float) -> Tensor:
+    """The KTO loss of each completion, shape [rows], before its weight (arXiv:2402.01306, eq. 8).
+
+    `ratios` [rows] are log-ratios as for `pair_losses`, `desirable` [rows] is true where a completion is to become
+    likelier, `kl` the baseline they are compared with.
+    """
+    return 1 - torch.sigmoid(beta * torch.where(desirable, ratios - kl, kl - ratios))
 
 
 def _rows(nll: Numbers, mask: Numbers, weights: Numbers) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,25 +1,30 @@
-"""train_sft: train a model on weighted rows, durably and repeatably."""
+"""train_sft, train_dpo, train_kto: train a model on weighted rows, durably and repeatably."""
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import datasets
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
 from selftrain.digest import digest
 from selftrain.disk import disk_errors
 from selftrain.errors import ConfigError
-from selftrain.training.arguments import lora_adapter, sft_arguments
+from selftrain.training.arguments import dpo_arguments, kto_arguments, lora_adapter, sft_arguments
 from selftrain.training.checkpoints import Checkpoints
 from selftrain.training.config import TrainingConfig
-from selftrain.training.sft import IGNORED, WeightedSFTTrainer
+from selftrain.training.dpo import WeightedDPOTrainer
+from selftrain.training.kto import WeightedKTOTrainer
+from selftrain.training.loggers import logs_in
+from selftrain.training.rows import IGNORED
+from selftrain.training.sft import WeightedSFTTrainer
 
 Sink = Callable[[dict[str, float]], None]
 
@@ -35,6 +40,26 @@ class TrainingRow(Protocol):
     def weight(self) -> float: ...
 
 
+class LabelledRow(TrainingRow, Protocol):
+    """A row whose completion is to become likelier (true) or less likely."""
+
+    @property
+    def label(self) -> bool: ...
+
+
+class PairRow(Protocol):
+    """Token ids of a prompt with a better and a worse completion, and the weight of the pair."""
+
+    @property
+    def prompt_ids(self) -> Sequence[int]: ...
+    @property
+    def chosen_ids(self) -> Sequence[int]: ...
+    @property
+    def rejected_ids(self) -> Sequence[int]: ...
+    @property
+    def weight(self) -> float: ...
+
+
 def train_sft(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -44,75 +69,160 @@ def train_sft(
     seed: int,
     folder: Path,
     on_log: Sink | None = None,
+    logs: Path | None = None,
 ) -> Any:
-    """Train a float32 `model` in place; returns it in evaluation mode, inside a PeftModel for `method: lora`.
+    """Train a float32 `model` in place; returns it in evaluation mode, inside a PeftModel where an adapter is trained.
 
     `folder` holds the checkpoints: killed at any moment and called again with equal arguments (and the
     untrained model), it goes on from the newest whole one and ends with the weights of an uninterrupted run,
     bit by bit on the same machine and thread count. It may be deleted once the result is saved. `on_log`
     receives after each optimizer step `step`, `total_steps`, `loss` (nats), `grad_norm`, `learning_rate`,
-    `weighted_share` and `seconds` (no `grad_norm` without clipping). Seeds the global random generators.
+    `weighted_share` and `seconds` (no `grad_norm` without clipping). `logs` is the folder of TensorBoard's files, and
+    its name that of the run in any logger that `trl` reports to. Seeds the global random generators.
     Raises ValueError for rows or a model that do not fit, ConfigError for settings TRL refuses or a training
     that diverges, WorkspaceError if `folder` belongs to another training or the disk is full.
     """
-    _check(model, rows, config)
-    checkpoints = Checkpoints(folder, _key(rows, config, seed))
+    data = [
+        {"prompt_ids": row.input_ids[: row.completion_start], "completion_ids": row.input_ids[row.completion_start :]}
+        for row in rows
+    ]
+    _check(model, data, rows, config)
+    labels = [[IGNORED] * len(row["prompt_ids"]) + list(row["completion_ids"]) for row in data]
+    table: dict[str, Any] = {"input_ids": [row.input_ids for row in rows], "labels": labels}
+    table["weight"] = _weights(rows)
+    make, args = partial(WeightedSFTTrainer, loss=config.loss), sft_arguments(config, seed, folder)
+    return _train(make, args, model, tokenizer, table, config, seed=seed, folder=folder, on_log=on_log, logs=logs)
+
+
+def train_dpo(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[PairRow],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    folder: Path,
+    on_log: Sink | None = None,
+    logs: Path | None = None,
+    reference: Callable[[], PreTrainedModel] | None = None,
+    references: Path | None = None,
+) -> Any:
+    """Train on pairs with `config.preference`; everything else is as for `train_sft`.
+
+    Log-probabilities are compared with those of the model that `reference` loads, or of the model as it starts. They
+    are computed once, before it is let go, and kept in the file `references` (one in `folder` if not given), which
+    another training may share.
+    """
+    data = [{name: list(getattr(row, name)) for name in ("prompt_ids", "chosen_ids", "rejected_ids")} for row in rows]
+    _check(model, data, rows, config)
+    make = partial(_compared, WeightedDPOTrainer, reference, references=references)
+    args = dpo_arguments(config, seed, folder)
+    table = {**_columns(data), "weight": _weights(rows)}
+    return _train(make, args, model, tokenizer, table, config, seed=seed, folder=folder, on_log=on_log, logs=logs)
+
+
+def train_kto(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[LabelledRow],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    folder: Path,
+    on_log: Sink | None = None,
+    logs: Path | None = None,
+    reference: Callable[[], PreTrainedModel] | None = None,
+    references: Path | None = None,
+) -> Any:
+    """Train on labelled completions, shuffled once; everything else is as for `train_dpo`."""
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    rows = [rows[place] for place in order]
+    data = [
+        {
+            "prompt_ids": list(row.input_ids[: row.completion_start]),
+            "completion_ids": list(row.input_ids[row.completion_start :]),
+        }
+        for row in rows
+    ]
+    _check(model, data, rows, config)
+    table = {**_columns(data), "label": [bool(row.label) for row in rows], "weight": _weights(rows)}
+    make = partial(_compared, WeightedKTOTrainer, reference, references=references)
+    args = kto_arguments(config, seed, folder)
+    return _train(make, args, model, tokenizer, table, config, seed=seed, folder=folder, on_log=on_log, logs=logs)
+
+
+def _compared(trainer: type[Any], reference: Callable[[], PreTrainedModel] | None, **settings: Any) -> Any:
+    return trainer(ref_model=reference and reference(), **settings)
+
+
+def _train(
+    make: Callable[..., Any],
+    args: TrainingArguments,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    table: Mapping[str, Sequence[Any]],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    folder: Path,
+    on_log: Sink | None,
+    logs: Path | None,
+) -> Any:
+    settings = config.model_dump(exclude={"preference"} if "labels" in table else {"loss"})
+    checkpoints = Checkpoints(folder, digest([settings, seed, table]))
     resumed = checkpoints.newest()
-    if config.method == "full":
+    if not config.adapts:
         model.requires_grad_(True)
-    with _quiet(), _unpatched(model):
-        trainer = WeightedSFTTrainer(
+    args.run_name = args.run_name or (logs.name if logs else None)
+    with _quiet(), _unpatched(model), logs_in(logs), disk_errors(f"a checkpoint in {folder}"):
+        trainer = make(
             model=model,
-            args=sft_arguments(config, seed, folder),
-            train_dataset=_dataset(rows),
+            args=args,
+            train_dataset=datasets.Dataset.from_dict(dict(table)),
             processing_class=tokenizer,
-            loss=config.loss,
-            peft_config=lora_adapter(config) if config.method == "lora" else None,
+            peft_config=lora_adapter(config) if config.adapts else None,
             callbacks=[_Progress(on_log), _Sealer(checkpoints)],
         )
         trainer.remove_callback(PrinterCallback)
         adapted: Any = trainer.model
-        if config.method == "lora":
+        if config.adapts:
             # With a name, PEFT asks the hub about the base model at every checkpoint.
             adapted.peft_config["default"].base_model_name_or_path = ""
-        with disk_errors(f"a checkpoint in {folder}"):
+        try:
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        except ImportError as error:  # of the library of an optimizer
+            raise ConfigError(f"training.trl: {' '.join(str(error).split())}") from error
     return _released(adapted, config)
 
 
-def _check(model: PreTrainedModel, rows: Sequence[TrainingRow], config: TrainingConfig) -> None:
+def _check(
+    model: PreTrainedModel, data: Sequence[Mapping[str, Any]], rows: Sequence[Any], config: TrainingConfig
+) -> None:
+    """Raises ValueError for rows, or a model, that training does not take; `data` has their parts."""
     if not rows:
         raise ValueError("rows is empty: nothing to train on")
-    for index, row in enumerate(rows):
-        length, start = len(row.input_ids), row.completion_start
-        if not 0 < start < length:
-            raise ValueError(f"rows[{index}] has its completion at {start} of {length}: prompt or completion is empty")
-        if length > config.max_length:
+    for index, (parts, row) in enumerate(zip(data, rows, strict=True)):
+        prompt, *completions = map(len, parts.values())
+        if not prompt or not all(completions):
+            raise ValueError(f"rows[{index}] has {prompt} prompt and {completions} completion tokens: one is empty")
+        if (length := prompt + max(completions)) > config.max_length:
             raise ValueError(f"rows[{index}] has {length} tokens, more than max_length {config.max_length}: drop it")
         if not (math.isfinite(row.weight) and row.weight >= 0):
             raise ValueError(f"rows[{index}] has weight {row.weight}: weights must be finite and not negative")
+    if config.method == "qlora":
+        if not getattr(model, "is_loaded_in_4bit", False):
+            raise ValueError("model has whole weights: load it in 4 bits for qlora")
+        return
     if found := {parameter.dtype for parameter in model.parameters()} - {torch.float32}:
         raise ValueError(f"model has weights in {found.pop()}: load it in float32, the master weights are trained")
 
 
-def _key(rows: Sequence[TrainingRow], config: TrainingConfig, seed: int) -> str:
-    return digest(
-        [
-            config.model_dump(),
-            seed,
-            [digest([row.input_ids, row.completion_start, row.weight]) for row in rows],
-        ]
-    )
+def _columns(data: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in data] for name in data[0]}
 
 
-def _dataset(rows: Sequence[TrainingRow]) -> datasets.Dataset:
-    return datasets.Dataset.from_dict(
-        {
-            "input_ids": [row.input_ids for row in rows],
-            "labels": [[IGNORED] * row.completion_start + list(row.input_ids[row.completion_start :]) for row in rows],
-            "weight": [float(row.weight) for row in rows],
-        }
-    )
+def _weights(rows: Sequence[Any]) -> list[float]:
+    return [float(row.weight) for row in rows]
 
 
 PATCHES = ("forward", "_original_forward", "_is_accelerate_prepared")
@@ -136,10 +246,11 @@ def _strip(model: torch.nn.Module) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the progress bars of saving and the libraries' warnings about each other's deprecations."""
+    """Hides the libraries' progress bars and their warnings about each other's deprecations."""
     bars: Any = logging
-    shown = bars.is_progress_bar_enabled()
+    shown, mapped = bars.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
     bars.disable_progress_bar()
+    datasets.disable_progress_bars()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -147,10 +258,12 @@ def _quiet() -> Iterator[None]:
     finally:
         if shown:
             bars.enable_progress_bar()
+        if not mapped:
+            datasets.enable_progress_bars()
 
 
 def _released(model: Any, config: TrainingConfig) -> Any:
-    if config.method == "lora":
+    if config.adapts:
         _strip(model)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_disable()

@@ -47,8 +47,8 @@ data.then(({ views }) => {
   };
   const DRAWN = {
     "all": () => true,
-    "trained on": (p) => p.every.some((r) => r[5] !== null),
-    "not trained on": (p) => p.every.every((r) => r[5] === null),
+    "trained on": (p) => p.every.some((r) => r[5].length),
+    "not trained on": (p) => p.every.every((r) => !r[5].length),
     "no right response": (p) => !solved(p, 0),
     "all right": (p) => p.rates[0].judged > 0 && p.rates[0].right === p.rates[0].judged,
     ...COMMON,
@@ -92,12 +92,12 @@ data.then(({ views }) => {
   }
 
   function response(r) {
-    const [text, mark, answer, cut, reason, weight] = r;
-    const box = make("div", weight === null ? "response" : "response used");
+    const [text, mark, answer, cut, reason, uses] = r;
+    const box = make("div", uses.length ? "response used" : "response");
     const head = make("p", "note");
     head.append(make("span", `chip ${MARKS[mark][0]}`, MARKS[mark][1]));
     const facts = [answer === null ? "no answer" : `answer ${answer}`, reason, cut ? "cut at the token limit" : "finished"];
-    if (weight !== null) facts.push(`trained on, weight ${weight}`);
+    facts.push(...uses.map(([side, weight]) => `trained on${side && ` as ${side}`}, weight ${weight}`));
     head.append(" " + facts.filter(Boolean).join(" \u00B7 "));
     const body = make("div", "text", text || "(empty)");
     body.tabIndex = 0;
@@ -138,7 +138,7 @@ data.then(({ views }) => {
       row.append(make("td", "rate" + name, rateText(rate) + arrow));
     });
     if (problem.rates.length === 1) {
-      const weights = problem.every.filter((r) => r[5] !== null).map((r) => r[5].toFixed(2));
+      const weights = problem.every.flatMap((r) => r[5]).map(([side, weight]) => `${side} ${weight.toFixed(2)}`.trim());
       row.append(make("td", "rate", weights.join(", ")));
     }
     button.addEventListener("click", () => {

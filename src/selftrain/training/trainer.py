@@ -1,0 +1,184 @@
+"""WeightedTrainer: what the trainers of weighted rows have in common, in front of the one of TRL."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.data_loader import SeedableRandomSampler
+from accelerate.utils import is_peft_model
+from datasets import Dataset, concatenate_datasets
+from torch import Tensor
+from torch.utils.data import Sampler
+from transformers import TrainerCallback
+
+from selftrain.errors import ConfigError
+from selftrain.training.head import add_completion_nll
+from selftrain.training.rows import IGNORED
+
+LOG = "metrics.jsonl"
+"""The file in the output directory with one line of figures a log."""
+
+
+class WeightedTrainer:
+    """Put before a trainer of TRL: the steps are fixed lists of rows, and each row's loss is times its weight.
+
+    An optimizer step of `per_device_train_batch_size` x `gradient_accumulation_steps` x processes rows has the
+    same loss and gradient however it is split, in the last step of an epoch, too: where rows run out, processes get
+    fillers that count for nothing (accelerate would repeat rows). The loss of a micro-batch comes divided by the
+    whole step's denominator. Every log is a line of `metrics.jsonl` in the output directory, and nothing is sent
+    anywhere but to `report_to`.
+    """
+
+    loss_is_scaled_for_ga: Any = True
+    _columns: tuple[str, ...]
+    """What the collator takes of a row."""
+    _filler: Mapping[str, Any]
+    """A row that counts for nothing."""
+    _fillers = 0
+
+    def _finish_setup(self: Any) -> None:
+        """To be called at the end of the constructor; raises ConfigError for what would be trained without weights."""
+        if self.aux_loss_enabled:
+            raise ConfigError("the router loss of mixtures of experts has no weights: set router_aux_loss_coef=0")
+        if is_peft_model(self.model) and self.model.active_peft_config.is_prompt_learning:
+            raise ConfigError("prompt-learning adapters shift the tokens of rows: use LoRA")
+        if getattr(self.model, "is_loaded_in_4bit", False):
+            # TRL makes the adapter bfloat16, too coarse for its updates.
+            for parameter in self.model.parameters():
+                parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+        teach(self.model)
+        self.add_callback(LogFile(Path(self.args.output_dir) / LOG))
+
+    @property
+    def _processes(self: Any) -> int:
+        return int(self.accelerator.num_processes)
+
+    def _share(self, part: Tensor, total: Tensor | int | None, alone: Tensor) -> Tensor:
+        """A micro-batch's part of the loss of its step, or the loss of a batch that stands `alone`.
+
+        Data parallelism averages gradients over processes; the step's denominator, `total`, counts the rows of all.
+        """
+        return part / alone if total is None else part / total * self._processes
+
+    def _counts(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """How much each row counts, shape [rows]; 0 for fillers."""
+        raise NotImplementedError
+
+    def _denominator(self, counts: Tensor, rows: Tensor) -> Tensor:
+        """Of the step's loss: `counts` is the sum over its rows, `rows` their number."""
+        return rows
+
+    def _get_num_items_in_batch(self: Any, batch_samples: Sequence[dict[str, Tensor]], device: torch.device) -> Any:
+        """The denominator of a step, over all its micro-batches and processes; logs `weighted_share`."""
+        counts = torch.cat([self._counts(batch) for batch in batch_samples])
+        weights = torch.cat([batch["weight"] for batch in batch_samples])
+        sums = torch.stack([counts.sum(), (weights * counts).sum(), (counts > 0).sum()]).to(device)
+        total, weighted, rows = torch.unbind(self.accelerator.reduce(sums))
+        self._metrics["train"]["weighted_share"].append((weighted / total).item())
+        return self._denominator(total, rows)
+
+    def get_train_dataloader(self: Any) -> Any:
+        """See transformers' Trainer; with several processes rows end in fillers, so that all have equally many."""
+        if self._processes > 1 and not self._fillers:
+            if self.args.train_sampling_strategy not in ("random", "sequential"):
+                raise ConfigError(
+                    f"train_sampling_strategy={self.args.train_sampling_strategy!r} changes the rows of a step with "
+                    "the number of processes: use 'random' or 'sequential'"
+                )
+            rows = self.train_dataset.select_columns([name for name in self._columns if name in self._filler])
+            self._fillers = -len(rows) % (self._train_batch_size * self._processes)
+            fillers = Dataset.from_list([dict(self._filler)] * self._fillers, features=rows.features)
+            self.train_dataset = concatenate_datasets([rows, fillers])
+        return super().get_train_dataloader()  # type: ignore[misc]
+
+    def _get_train_sampler(self: Any, train_dataset: Dataset | None = None) -> Any:
+        if self._fillers and self.args.train_sampling_strategy == "random":
+            return FillersLast(len(self.train_dataset) - self._fillers, self._fillers, self.args.data_seed)
+        return super()._get_train_sampler(train_dataset)  # type: ignore[misc]
+
+    def _set_signature_columns_if_needed(self) -> None:
+        trainer: Any = self
+        trainer._signature_columns = list(self._columns)
+
+    def _send_telemetry(self) -> None:
+        """Nothing is sent: what is trained here is its owner's business."""
+
+
+class FillersLast(Sampler[int]):
+    """The order in which accelerate would shuffle rows, and then the fillers behind them."""
+
+    def __init__(self, rows: int, fillers: int, seed: int | None) -> None:
+        self._order = SeedableRandomSampler(range(rows), data_seed=seed)
+        self._fillers = range(rows, rows + fillers)
+
+    def __len__(self) -> int:
+        return len(self._order) + len(self._fillers)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._order
+        yield from self._fillers
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes the next pass the one of this epoch."""
+        self._order.set_epoch(epoch)
+
+
+class LogFile(TrainerCallback):
+    """Appends what is logged to a file, one JSON object a line; what comes after the step resumed at goes first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= state.global_step]
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text("".join(kept))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if state.is_world_process_zero:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+
+
+def teach(model: Any) -> None:
+    """See `add_completion_nll`; a model that knows it already stays as it is."""
+    inner = model.get_base_model() if is_peft_model(model) else model
+    if not getattr(inner.forward, "takes_completion_labels", False):
+        add_completion_nll(inner)
+        inner.forward.takes_completion_labels = True
+
+
+def padded(rows: Sequence[tuple[Sequence[int], Sequence[int]]], multiple: int = 1) -> dict[str, Tensor]:
+    """Rows of (token ids, labels) on the right padded to [rows, tokens], `tokens` a multiple of `multiple`.
+
+    The mask hides the padding and attention is causal, so the token it is made of does not matter.
+    """
+    length = max(len(ids) for ids, _ in rows)
+    length += -length % multiple
+
+    def filled(lists: Sequence[Sequence[int]], value: int) -> Tensor:
+        return torch.tensor([[*items, *[value] * (length - len(items))] for items in lists])
+
+    ids = [ids for ids, _ in rows]
+    return {
+        "input_ids": filled(ids, 0),
+        "attention_mask": filled([[1] * len(items) for items in ids], 0),
+        "labels": filled([labels for _, labels in rows], IGNORED),
+    }
+
+
+def completion_labels(prompt: Sequence[int], completion: Sequence[int]) -> tuple[list[int], list[int]]:
+    """(Token ids, labels) of a prompt and its completion, which alone has labels."""
+    return [*prompt, *completion], [IGNORED] * len(prompt) + list(completion)
+
+
+def refuse(args: Any, wanted: Mapping[str, Any], why: str) -> None:
+    """Raises ConfigError for the first argument that has another value than wanted."""
+    for key, value in wanted.items():
+        if getattr(args, key) != value:
+            raise ConfigError(f"{key}={getattr(args, key)!r} {why}: set it to {value!r}")
