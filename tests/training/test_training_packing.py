@@ -19,8 +19,9 @@ from transformers import (
     MistralModel,
 )
 
-from selftrain.training import TrainingConfig, packing, train_sft
+from selftrain.training import TrainingConfig, packing, row_attention, train_sft
 from selftrain.training.packing import Packing, hidden_states, is_packable
+from selftrain.training.row_attention import groups_of
 
 SIZES = {
     "vocab_size": 64,
@@ -60,16 +61,49 @@ def states_and_gradient(model, states, mask):
     return states.detach(), torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
-@pytest.mark.parametrize("short", [packing.SHORT, 0], ids=["products", "kernel"])
-@pytest.mark.parametrize("name", BATCHES)
-def test_equals_padded_rows(name, short, monkeypatch):
-    monkeypatch.setattr(packing, "SHORT", short)
-    model = llama()
-    ids, mask = padded(BATCHES[name])
+def assert_equals_padded(model, rows):
+    ids, mask = padded(rows)
     wanted = states_and_gradient(model, model(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
     found = states_and_gradient(model, hidden_states(model, ids, mask), mask)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("by_products", [{"cpu"}, set()], ids=["products", "kernel"])
+@pytest.mark.parametrize("name", BATCHES)
+def test_equals_padded_rows(name, by_products, monkeypatch):
+    monkeypatch.setattr(packing, "BY_PRODUCTS", by_products)
+    assert_equals_padded(llama(), BATCHES[name])
+
+
+@pytest.mark.parametrize("sizes", [(2, 1024, 16), (3, 8, 2), (128, 1, 0)], ids=["blocks", "both", "row by row"])
+@pytest.mark.parametrize("beginning", [[], [9, 8, 7]], ids=["nothing shared", "shared"])
+def test_blocks_and_groups_change_nothing(sizes, beginning, monkeypatch):
+    for name, size in zip(("BLOCK", "TOGETHER", "SLACK"), sizes, strict=True):
+        monkeypatch.setattr(row_attention, name, size)
+    rows = [[*beginning, number, *range(number, number + length)] for number, length in enumerate((9, 2, 7, 8, 0, 1))]
+    assert_equals_padded(llama(), rows)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_layers_run_again_in_the_backward_pass_are_packed_too(reentrant):
+    model = llama().train()
+    model.activation_checkpointing_enable({"use_reentrant": reentrant})
+    runner = vars(model.layers[0])[packing.RUNNER]
+    assert_equals_padded(model, BATCHES["shared"])
+    assert vars(model.layers[0])[packing.RUNNER] is runner
+    assert model.config._attn_implementation == llama().config._attn_implementation
+
+
+def test_rows_of_similar_lengths_are_grouped():
+    groups = groups_of(2, [100, 5, 90, 40, 1], torch.device("cpu"))
+    assert [(group.shared, list(group.places.shape)) for group in groups] == [
+        (0, [1, 2]),
+        (2, [2, 100]),
+        (2, [1, 40]),
+        (2, [2, 5]),
+    ]
+    assert groups[1].places[:, 89:91].tolist() == [[91, 92], [196, 238]]
 
 
 def test_what_is_shared_is_there_once_and_padding_never():
@@ -116,8 +150,9 @@ def shapes_trained(folder, target, rows, config):
     [
         ({"method": "full"}, (1, 10)),
         ({"method": "lora"}, (1, 10)),
-        ({"method": "full", "gradient_checkpointing": True}, (3, 7)),
+        ({"method": "full", "gradient_checkpointing": True}, (1, 10)),
         ({"method": "lora", "lora": {"dropout": 0.5}}, (3, 7)),
+        ({"method": "full", "trl": {"neftune_noise_alpha": 5}}, (3, 7)),
     ],
 )
 def test_training_is_packed_where_it_can_be(tiny_folder, tmp_path, settings, shape):

@@ -36,7 +36,7 @@ def add_completion_nll(model: Any) -> None:
         mask = completion_labels[:, 1:] != -100
         targets = completion_labels[:, 1:][mask]
         given = {name: value for name, value in kwargs.items() if value is not None}
-        if packable and given.keys() == PACKED_INPUTS and not model.is_gradient_checkpointing:
+        if packable and given.keys() == PACKED_INPUTS and not _is_noisy(model):
             hidden = hidden_states(model.base_model, **given)[:, :-1][mask]
             nll = _head_nll(model.get_output_embeddings(), hidden, targets)
         elif bare:
@@ -48,6 +48,11 @@ def add_completion_nll(model: Any) -> None:
         return nll.new_zeros(mask.shape).masked_scatter(mask, nll)
 
     model.forward = forward
+
+
+def _is_noisy(model: Any) -> bool:
+    """Whether embeddings get noise (NEFTune), which transformers scales by the length of what it takes for a row."""
+    return hasattr(model.get_input_embeddings(), "neftune_noise_alpha")
 
 
 def _logits_are_bare(model: Any) -> bool:

@@ -1,8 +1,9 @@
 """Rows of a batch as one sequence: no padding, and what all rows share at their beginning only once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,13 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from selftrain.training.row_attention import Group, RowAttention, groups_of
+
 NAME = "selftrain_packed"
-SHORT = 192
-"""Keys up to which a CPU is faster with plain matrix products than with the fused kernel, whose backward is slow."""
+BY_PRODUCTS = {"cpu"}
+"""Devices that are faster with plain matrix products than with the fused kernel, whose backward is slow on a CPU."""
+RUNNER = "_gradient_checkpointing_func"
+"""Where transformers keeps, on each layer, the function that checkpoints it."""
 OTHER_ATTENTION = ("position_bias", "s_aux", "sliding_window", "softcap")
 """Arguments of transformers' attention functions that would change its result."""
 
@@ -27,6 +32,8 @@ class Packing:
     """[rows, tokens - shared], true where there is a token and no padding."""
     flat: Tensor
     """[packed tokens - shared], where the rest of the packed tokens are in `rest` made flat."""
+    groups: Sequence[Group]
+    """The rows in groups of similar lengths."""
 
     @classmethod
     def of(cls, ids: Tensor, mask: Tensor) -> "Packing":
@@ -34,7 +41,8 @@ class Packing:
         common = int((ids == ids[:1]).all(0).long().cumprod(0).sum())
         shared = min(common, int(mask.sum(1).min()) - 1)
         rest = mask[:, shared:].bool()
-        return cls(shared, rest, rest.flatten().nonzero()[:, 0])
+        groups = groups_of(shared, rest.sum(1).tolist(), ids.device)
+        return cls(shared, rest, rest.flatten().nonzero()[:, 0], groups)
 
     def pack(self, values: Tensor) -> Tensor:
         """From [rows, tokens] to [1, packed tokens]."""
@@ -54,7 +62,7 @@ def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Tens
     """
     packing = Packing.of(input_ids, attention_mask)
     positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
-    with _attention(model.config):
+    with _attention(model):
         packed = model(
             input_ids=packing.pack(input_ids), position_ids=packing.pack(positions), use_cache=False, packing=packing
         )
@@ -93,7 +101,31 @@ def _drops(module: torch.nn.Module) -> bool:
 
 
 @contextmanager
-def _attention(config: Any) -> Iterator[None]:
+def _attention(model: Any) -> Iterator[None]:
+    """Attention within packed rows, also where checkpointing runs a layer once more in the backward pass."""
+    kept = {module: found for module in model.modules() if (found := vars(module).get(RUNNER))}
+    for module, found in kept.items():
+        setattr(module, RUNNER, partial(_checkpoint, found, model.config))
+    try:
+        with _switched(model.config):
+            yield
+    finally:
+        for module, found in kept.items():
+            setattr(module, RUNNER, found)
+
+
+def _checkpoint(
+    checkpoint: Callable[..., Any], config: Any, run: Callable[..., Any], *args: Any, **options: Any
+) -> Any:
+    def packed(*inputs: Any, **others: Any) -> Any:
+        with _switched(config):
+            return run(*inputs, **others)
+
+    return checkpoint(packed, *args, **options)
+
+
+@contextmanager
+def _switched(config: Any) -> Iterator[None]:
     before = config._attn_implementation
     config._attn_implementation = NAME
     try:
@@ -115,23 +147,34 @@ def _attend(
     """Causal attention within rows of `query` [1, heads, packed tokens, size], shaped [1, tokens, heads, size]."""
     if found := [name for name in OTHER_ATTENTION if others.get(name) is not None]:
         raise NotImplementedError(f"packed rows have no attention with {found[0]}")
-    shared, rows = packing.shared, len(packing.rest)
-    # Rotated queries and keys come in float32 even where products are bfloat16.
-    query, key = query.to(value.dtype), key.to(value.dtype)
-    states = [item[0].transpose(0, 1) for item in (query, key, value)]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    q, k, v = (_padded(item[shared:], packing) for item in states)
+    # Rotated queries and keys come in float32 even where products are bfloat16, as does all from layers of 4 bits.
+    kind = query.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else value.dtype
+    query, key, value = (item[0].transpose(0, 1).to(dtype) for item in (query, key, value))
+    if query.device.type in BY_PRODUCTS:
+        out: Tensor = RowAttention.apply(query, key, value, packing.groups, scale)  # type: ignore[no-untyped-call]
+    else:
+        out = _kernel_attention(query, key, value, packing, scale)
+    return out[None], None
+
+
+def _kernel_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scale: float) -> Tensor:
+    """Attention of `query` [tokens, heads, size] to `key` and `value` [tokens, key heads, size] by a fused kernel."""
+    shared, rows = packing.shared, len(packing.rest)
+    q, k, v = (_padded(item[shared:], packing) for item in (query, key, value))
     if shared:
-        before = (item[:shared].expand(rows, -1, -1, -1) for item in states[1:])
+        before = (item[:shared].expand(rows, -1, -1, -1) for item in (key, value))
         k, v = (torch.cat(parts, 1) for parts in zip(before, (k, v), strict=True))
-    length, keys = q.shape[1], k.shape[1]
-    seen = torch.ones(length, keys, dtype=torch.bool, device=q.device).tril(shared)
-    out = _row_attention(q, k, v, seen, scale).flatten(0, 1).index_select(0, packing.flat)
+    seen = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool, device=q.device).tril(shared)
+    q, k, v = (item.transpose(1, 2) for item in (q, k, v))
+    out = scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale, enable_gqa=True)
+    out = out.transpose(1, 2).flatten(0, 1).index_select(0, packing.flat)
     if shared:
-        q, k, v = (item[:, :, :shared] for item in (query, key, value))
+        q, k, v = (item[None, :shared].transpose(1, 2) for item in (query, key, value))
         first = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale, enable_gqa=True)
         out = torch.cat([first[0].transpose(0, 1), out])
-    return out[None], None
+    return out
 
 
 def _padded(tokens: Tensor, packing: Packing) -> Tensor:
@@ -139,22 +182,6 @@ def _padded(tokens: Tensor, packing: Packing) -> Tensor:
     rows, longest = packing.rest.shape
     empty = tokens.new_zeros(rows * longest, *tokens.shape[1:])
     return empty.index_copy(0, packing.flat, tokens).view(rows, longest, *tokens.shape[1:])
-
-
-def _row_attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor, scale: float) -> Tensor:
-    """Attention of `q` [rows, length, heads, size] to `k` and `v` [rows, keys, key heads, size], shaped as `q`."""
-    rows, length, heads, size = q.shape
-    keys, groups = k.shape[1:3]
-    if keys > SHORT or q.device.type != "cpu":
-        q, k, v = (item.transpose(1, 2) for item in (q, k, v))
-        return scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale, enable_gqa=True).transpose(1, 2)
-    # The heads that share keys stand below each other, so that the keys need no copies.
-    q = (q * scale).view(rows, length, groups, -1, size).permute(0, 2, 3, 1, 4).reshape(rows * groups, -1, size)
-    k, v = (item.transpose(1, 2).reshape(rows * groups, keys, size) for item in (k, v))
-    scores = torch.bmm(q, k.transpose(1, 2)).view(-1, length, keys).masked_fill(~seen, float("-inf"))
-    weights = scores.softmax(-1, dtype=torch.float32).to(v.dtype).view(rows * groups, -1, keys)
-    out = torch.bmm(weights, v).view(rows, groups, -1, length, size)
-    return out.permute(0, 3, 1, 2, 4).reshape(rows, length, heads, size)
 
 
 AttentionInterface.register(NAME, _attend)
