@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from test_training_preferences import KINDS, make_rows
 from test_training_sft import make_rows as make_sft_rows
 from tiny import tiny_tokenizer
 from torch.distributed.fsdp import fully_shard
-from trajectories import run, settings, tiny_llama
+from trajectories import Recorder, run, settings, tiny_llama
 from trl import SFTConfig
 
 from selftrain.training import WeightedCollator, WeightedSFTTrainer, weighted_token_loss
@@ -44,10 +45,52 @@ def trained(world, folder):
         for parameter in reference.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
         found[kind] = run(trainer, args, base, make_rows(kind, WEIGHTS), tokenizer, ref_model=reference)
+    found |= {name: train(base, tokenizer, folder / name, split) for name, train in TURNS.items()}
     return {
         name: {"losses": recorder.losses, "path": [step.tolist() for step in recorder.path]}
         for name, recorder in found.items()
     }
+
+
+def evenly(base, tokenizer, folder, split):
+    """Eight rows: no step lacks any."""
+    return run(WeightedSFTTrainer, settings(SFTConfig, folder, **split), base, make_sft_rows(WEIGHTS[:8]), tokenizer)
+
+
+def evaluated(base, tokenizer, folder, split):
+    """The rows are measured before they are trained."""
+    recorder = Recorder()
+    trainer(base, tokenizer, settings(SFTConfig, folder, **split), recorder, evaluate=True).train()
+    return recorder
+
+
+def resumed(base, tokenizer, folder, split):
+    """Stopped in the second epoch, and taken up by another trainer."""
+    whole, rest = Recorder(), Recorder()
+    args = settings(SFTConfig, folder, **{**split, "save_strategy": "steps", "save_steps": 4})
+    trainer(base, tokenizer, args, whole).train()
+    trainer(base, tokenizer, args, rest).train(resume_from_checkpoint=str(folder / "checkpoint-4"))
+    rest.path = whole.path[:4] + rest.path
+    rest.logs = whole.logs[:4] + rest.logs
+    return rest
+
+
+def trainer(base, tokenizer, args, recorder, evaluate=False):
+    rows = Dataset.from_list(make_sft_rows(WEIGHTS))
+    made = WeightedSFTTrainer(
+        copy.deepcopy(base),
+        args,
+        train_dataset=rows,
+        eval_dataset=rows,
+        processing_class=tokenizer,
+        callbacks=[recorder],
+    )
+    if evaluate:
+        made.evaluate()
+    return made
+
+
+TURNS = {"evenly": evenly, "evaluated": evaluated, "resumed": resumed}
 
 
 def sharded(world):

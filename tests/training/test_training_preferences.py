@@ -1,8 +1,10 @@
 """WeightedDPOTrainer and WeightedKTOTrainer: the promises about weights, held to 1e-5 on parameter trajectories."""
 
 import copy
+import gc
 import json
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -15,6 +17,8 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from selftrain.errors import ConfigError, WorkspaceError
 from selftrain.training import WeightedDPOTrainer, WeightedKTOTrainer
+from selftrain.training.fingerprint import fingerprint
+from selftrain.training.kto import crossed
 
 KINDS = {"dpo": (WeightedDPOTrainer, DPOConfig), "kto": (WeightedKTOTrainer, KTOConfig)}
 STOCK = {"dpo": DPOTrainer, "kto": KTOTrainer}
@@ -277,6 +281,14 @@ def test_log_probabilities_of_another_reference_are_refused(train, base, tmp_pat
         train("dpo", rows, ONCE, references=kept, ref_model=copy.deepcopy(base))
 
 
+def test_a_damaged_file_of_references_is_refused_in_one_line(train, tmp_path):
+    rows, kept = make_rows("dpo", [1, 1]), tmp_path / "references.jsonl"
+    train("dpo", rows, ONCE, references=str(kept))
+    kept.write_text(kept.read_text() + '{"block": 1}\n')
+    with pytest.raises(WorkspaceError, match="holds a line that is no block"):
+        train("dpo", rows, ONCE, references=kept)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_prompts_are_cut_on_the_left_and_rows_dropped_with_a_count(train, kind):
     rows = make_rows(kind, [1] * 6)
@@ -326,7 +338,103 @@ def test_text_rows_and_evaluation_work_as_in_trl(tokenizer, tiny_folder, tmp_pat
     assert any("loss" in line and "weighted_share" in line for line in lines)
 
 
+def test_labels_may_be_numbers_and_nothing_else(train):
+    rows = make_rows("kto", [1, 1])
+    numbers = [{**row, "label": int(row["label"])} for row in rows]
+    assert_same_path(train("kto", numbers, ONCE).path, train("kto", rows, ONCE).path)
+    for label in (2, "yes"):
+        with pytest.raises(ConfigError, match="the label of row 0"):
+            train("kto", [{**row, "label": label} for row in rows])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_empty_text_is_dropped_with_a_count(tokenizer, tiny_folder, tmp_path, kind):
+    trainer, config = KINDS[kind]
+    side = "rejected" if kind == "dpo" else "completion"
+    rows = [*TEXT[kind], {**TEXT[kind][0], side: " "}]
+    with pytest.warns(UserWarning, match="dropped 1 of 3 rows: 1 with an empty completion"):
+        made = trainer(
+            LlamaForCausalLM.from_pretrained(tiny_folder),
+            args=settings(config, tmp_path),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+        )
+    assert len(made.train_dataset) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_too_long_loses_its_beginning_not_its_end(tokenizer, tiny_folder, tmp_path, kind):
+    trainer, config = KINDS[kind]
+    rows = [{**row, "prompt": "1 and 2? " * 20} for row in TEXT[kind]]
+    with pytest.warns(UserWarning, match="cut 2 of 2 prompts on the left to fit max_length 40"):
+        made = trainer(
+            LlamaForCausalLM.from_pretrained(tiny_folder),
+            args=settings(config, tmp_path, max_length=40),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+        )
+    completion = "chosen" if kind == "dpo" else "completion"
+    for row, text in zip(made.train_dataset, rows, strict=True):
+        assert tokenizer.decode(row[f"{completion}_ids"]) == text[completion] + tokenizer.eos_token
+        for prefix in ("", "KL_") if kind == "kto" else ("",):
+            assert len(row[f"{prefix}prompt_ids"]) + len(row[f"{prefix}{completion}_ids"]) <= 40
+
+
+def test_a_baseline_is_taken_within_a_step():
+    assert crossed(6, 3) == [2, 0, 1, 5, 3, 4]
+    assert crossed(5, 2) == [1, 0, 3, 2, 3], "a row alone takes the completion of the step before"
+    assert crossed(1, 4) == [0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reference_is_let_go_and_later_rows_need_it(base, reference, tokenizer, tmp_path, kind):
+    trainer, config = KINDS[kind]
+    rows = Dataset.from_list(make_rows(kind, [1, 1]))
+    other = copy.deepcopy(reference)
+    there = weakref.ref(other)
+    args = settings(config, tmp_path)
+    made = trainer(copy.deepcopy(base), other, args, train_dataset=rows, processing_class=tokenizer)
+    del other
+    gc.collect()
+    assert there() is None
+    with pytest.raises(ConfigError, match="give rows as eval_dataset"):
+        made.evaluate(rows)
+
+
+def test_logged_figures_are_means_over_the_rows_of_a_step(train):
+    rows = make_rows("kto", [1] * 6)
+    whole = train("kto", rows, {**ONCE, "per_device_train_batch_size": 6}).logs[0]
+    split = train("kto", rows, {**ONCE, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}).logs[0]
+    for name in ("rewards/chosen", "rewards/rejected", "logps/chosen", "kl"):
+        assert split[name] == pytest.approx(whole[name], abs=1e-4), name
+
+
+def test_the_fingerprint_is_of_what_computes(base):
+    plain = fingerprint(base)
+    assert fingerprint(copy.deepcopy(base)) == plain
+    torch.manual_seed(5)
+    fresh = get_peft_model(copy.deepcopy(base), LoraConfig(r=2))
+    assert fingerprint(fresh) == plain, "the reference of a fresh adapter is the model below it"
+    fresh.add_adapter("ref", LoraConfig(r=2, lora_alpha=16))
+    came_with = fingerprint(fresh)
+    assert came_with != plain
+    fresh.peft_config["ref"].lora_alpha = 64
+    assert fingerprint(fresh) != came_with
+    longer = copy.deepcopy(base)
+    longer.config.rope_parameters = {**longer.config.rope_parameters, "rope_theta": 5.0}
+    assert fingerprint(longer) != plain
+    changed = copy.deepcopy(base)
+    changed.lm_head.weight.data[0, 0] += 1
+    assert fingerprint(changed) != plain
+
+
 REFUSED = [
+    ("dpo", {"beta": 0.0}, "beta"),
+    ("dpo", {"label_smoothing": 0.1}, "label_smoothing"),
+    ("dpo", {"padding_free": True}, "padding_free"),
+    ("dpo", {"dataloader_drop_last": True}, "dataloader_drop_last"),
+    ("kto", {"desirable_weight": -1.0}, "desirable_weight"),
+    ("kto", {"undesirable_weight": float("nan")}, "undesirable_weight"),
     ("dpo", {"loss_type": ["exo_pair"]}, "loss_type"),
     ("dpo", {"loss_type": ["sigmoid", "sft"]}, "loss_type"),
     ("dpo", {"use_weighting": True}, "use_weighting"),
@@ -354,17 +462,17 @@ def test_a_collator_of_others_is_refused(train, kind):
         train(kind, make_rows(kind, [1, 1]), data_collator=lambda rows: {})
 
 
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), None, [1.0, 2.0], "1"])
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), 1e39, None, [1.0, 2.0], "1"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_impossible_weights_are_refused(train, kind, weight):
     rows = [{**row, "weight": weight} for row in make_rows(kind, [1, 1])]
-    with pytest.raises(ConfigError, match="the weight of row 0"):
+    with pytest.raises(ConfigError, match=r"the weight of row 0|the column weight has rows without a value"):
         train(kind, rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_without_weights_or_completions_are_refused(train, kind):
-    for missing in ("weight", "chosen_ids" if kind == "dpo" else "completion_ids"):
+    for missing in set(make_rows(kind, [1])[0]) - {"prompt_ids"}:
         rows = [{name: row[name] for name in row if name != missing} for row in make_rows(kind, [1, 1])]
         with pytest.raises(ConfigError, match="rows have the columns"):
             train(kind, rows)

@@ -42,13 +42,19 @@ def test_two_processes_really_ran(runs):
     assert len({process for _, process in two}) == 2
 
 
-@pytest.mark.parametrize("kind", ["token", "sequence", "dpo", "kto"])
+@pytest.mark.parametrize("kind", ["token", "sequence", "dpo", "kto", "evenly", "evaluated", "resumed"])
 def test_they_train_as_one(runs, kind):
     one, two = (run[kind] for run in runs)
-    assert len(one["losses"]) == 6
+    assert len(one["losses"]) == len(one["path"]) == (4 if kind == "evenly" else 6)
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-5)
     for found, wanted in zip(two["path"], one["path"], strict=True):
         torch.testing.assert_close(torch.tensor(found), torch.tensor(wanted), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["evaluated", "resumed"])
+def test_neither_an_evaluation_before_nor_a_stop_changes_anything(runs, kind):
+    for run in runs:
+        assert run[kind]["losses"] == pytest.approx(run["token"]["losses"], abs=1e-5)
 
 
 def test_a_model_spread_over_processes_has_the_same_loss_and_gradient(runs):

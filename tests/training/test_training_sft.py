@@ -205,6 +205,8 @@ class Forgetful:
         ({"label_smoothing_factor": 0.1}, {}, "label_smoothing_factor"),
         ({"completion_only_loss": False}, {}, "completion_only_loss"),
         ({"max_length": 1}, {}, "max_length 1"),
+        ({"eval_packing": True}, {}, "eval_packing"),
+        ({"dataloader_drop_last": True}, {}, "dataloader_drop_last"),
         ({}, {"data_collator": Forgetful()}, "Forgetful"),
         ({}, {"loss": "mean"}, "'mean'"),
         ({}, {"compute_loss_func": print}, "compute_loss_func"),
@@ -222,7 +224,9 @@ def test_what_would_drop_weights_is_refused_in_one_line(train, changes, kwargs, 
         ({"weight": -1.0}, "negative"),
         ({"weight": float("nan")}, "non-finite"),
         ({"weight": None}, "weight"),
+        ({"weight": 1e39}, "weight of row 0"),
         ({"completion_mask": None}, "completion_mask"),
+        ({"completion_mask": None, "prompt": "a", "completion": "b"}, "completion_mask"),
     ],
 )
 def test_unusable_rows_are_refused(train, change, named):
@@ -250,6 +254,27 @@ def test_prompts_are_cut_on_the_left_and_rows_dropped_with_a_count(train):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert_same_path(recorder.path, train(kept).path)
+
+
+def test_rows_to_evaluate_are_checked_too(base, tokenizer, tmp_path):
+    rows = make_rows([1, 1])
+    made = WeightedSFTTrainer(
+        copy.deepcopy(base), settings(SFTConfig, tmp_path), None, Dataset.from_list(rows), processing_class=tokenizer
+    )
+    with pytest.raises(ConfigError, match="the weight of row 1 is -1"):
+        made.evaluate(Dataset.from_list([rows[0], {**rows[1], "weight": -1.0}]))
+
+
+def test_rows_of_tensors_are_rows(train, base, tokenizer, tmp_path):
+    rows = make_rows([1, 0.5])
+    made = WeightedSFTTrainer(
+        copy.deepcopy(base),
+        settings(SFTConfig, tmp_path),
+        train_dataset=Dataset.from_list(rows).with_format("torch"),
+        processing_class=tokenizer,
+    )
+    made.train()
+    assert_same_path([flat(made.model)], train(rows).path[-1:])
 
 
 def test_nothing_to_train_on_is_refused(train):

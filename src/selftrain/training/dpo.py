@@ -11,6 +11,7 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from selftrain.errors import ConfigError
+from selftrain.training.columns import Columns, check_rows
 from selftrain.training.losses import pair_losses
 from selftrain.training.preference import (
     WeightedPreferenceTrainer,
@@ -19,7 +20,7 @@ from selftrain.training.preference import (
     completion_logps,
     padded_items,
 )
-from selftrain.training.rows import check_rows, fit_completions
+from selftrain.training.rows import fit_completions
 
 LOSSES = ("sigmoid", "hinge", "ipo")
 """Kinds of loss that take weights."""
@@ -44,6 +45,12 @@ class WeightedDPOTrainer(WeightedPreferenceTrainer, DPOTrainer):
         "ref_rejected_logps": 0.0,
     }
     _fit = staticmethod(fit_completions("chosen_ids", "rejected_ids"))
+    _wanted = Columns(
+        mark="prompt_ids",
+        tokens=(frozenset({"prompt_ids", "chosen_ids", "rejected_ids"}),),
+        text=frozenset({"chosen", "rejected"}),
+        completions=("chosen", "rejected"),
+    )
 
     def __init__(
         self,
@@ -58,14 +65,21 @@ class WeightedDPOTrainer(WeightedPreferenceTrainer, DPOTrainer):
         **kwargs: Any,
     ) -> None:
         args = DPOConfig() if args is None else args
-        wanted = {"loss_weights": None, "ld_alpha": None, "f_divergence_type": "reverse_kl", "use_weighting": False}
+        wanted = {
+            "f_divergence_type": "reverse_kl",
+            "label_smoothing": 0.0,
+            "ld_alpha": None,
+            "loss_weights": None,
+            "padding_free": False,
+            "use_weighting": False,
+        }
         check_preference_settings(args, data_collator, wanted)
         if len(args.loss_type) != 1 or args.loss_type[0] not in LOSSES:
             raise ConfigError(f"loss_type={args.loss_type!r} has no weighted form here: set it to one of {LOSSES}")
-        check_rows(train_dataset, eval_dataset, columns={"chosen", "chosen_ids"})
-        self._name_reference(model, ref_model, args, references)
+        check_rows(train_dataset, eval_dataset, columns=self._wanted)
+        self._begin_setup(ref_model, args, references)
         super().__init__(model, ref_model, args, collate_pairs, train_dataset, eval_dataset, **kwargs)
-        self.ref_model = None
+        self._let_go()
         self._finish_setup()
 
     def compute_loss(

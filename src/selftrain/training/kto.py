@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, Value
 from torch import Tensor
 from trl.trainer.kto_config import KTOConfig
 from trl.trainer.kto_trainer import KTOTrainer
 
 from selftrain.errors import ConfigError
+from selftrain.training.columns import Columns, check_rows, check_weight_factor
 from selftrain.training.losses import labelled_losses
 from selftrain.training.preference import (
     WeightedPreferenceTrainer,
@@ -19,7 +20,7 @@ from selftrain.training.preference import (
     completion_logps,
     padded_items,
 )
-from selftrain.training.rows import check_rows, fit_completions
+from selftrain.training.rows import fit_completions, with_columns
 
 
 class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
@@ -47,6 +48,13 @@ class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
         "ref_KL_logps": 0.0,
     }
     _fit = staticmethod(fit_completions("completion_ids"))
+    _wanted = Columns(
+        mark="prompt_ids",
+        tokens=(frozenset({"prompt_ids", "completion_ids"}),),
+        text=frozenset({"prompt", "completion"}),
+        completions=("completion",),
+        label=True,
+    )
 
     def __init__(
         self,
@@ -64,11 +72,15 @@ class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
         wanted = {"loss_type": "kto", "train_sampling_strategy": "sequential"}
         check_preference_settings(args, data_collator, wanted)
         if args.per_device_train_batch_size < 2:
-            raise ConfigError("per_device_train_batch_size=1: KTO compares the rows of a batch, set it to 2 or more")
-        check_rows(train_dataset, eval_dataset, columns={"completion", "completion_ids"})
-        self._name_reference(model, ref_model, args, references)
+            raise ConfigError(
+                "per_device_train_batch_size=1 (a run's micro_batch_size): KTO compares rows, set it to 2 or more"
+            )
+        for name in ("desirable_weight", "undesirable_weight"):
+            check_weight_factor(name, getattr(args, name))
+        check_rows(train_dataset, eval_dataset, columns=self._wanted)
+        self._begin_setup(ref_model, args, references)
         super().__init__(model, ref_model, args, collate_labelled, train_dataset, eval_dataset, **kwargs)
-        self.ref_model = None
+        self._let_go()
         self._finish_setup()
 
     def compute_loss(
@@ -116,9 +128,15 @@ class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
 
     def _prepare_dataset(self, dataset: Dataset, processing_class: Any, args: KTOConfig, dataset_name: str) -> Dataset:
         rows = super()._prepare_dataset(dataset, processing_class, args, dataset_name)
+        rows = rows.cast_column("label", Value("bool"))
         step = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
         size = step if dataset_name == "train" else args.per_device_eval_batch_size
-        return rows.map(_crossed, batched=True, batch_size=size, fn_kwargs={"max_length": args.max_length})
+        prompts, completions = rows["prompt_ids"][:], rows["completion_ids"][:]
+        completions = [completions[place] for place in crossed(len(rows), size)]
+        if args.max_length is not None:
+            room = [max(1, args.max_length - len(completion)) for completion in completions]
+            prompts = [prompt[-space:] for prompt, space in zip(prompts, room, strict=True)]
+        return with_columns(rows, {"KL_prompt_ids": prompts, "KL_completion_ids": completions})
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         parts = {f"ref_{kind}logps": (f"{kind}prompt_ids", f"{kind}completion_ids") for kind in ("", "KL_")}
@@ -135,11 +153,13 @@ def collate_labelled(rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     return {**batch, **{f"KL_{name}": value for name, value in crossed.items()}, **numbers}
 
 
-def _crossed(rows: dict[str, list[Any]], max_length: int | None) -> dict[str, list[Any]]:
-    """Each prompt of a step with the completion of the row before it."""
-    completions = rows["completion_ids"][-1:] + rows["completion_ids"][:-1]
-    prompts = rows["prompt_ids"]
-    if max_length is not None:
-        room = [max(1, max_length - len(completion)) for completion in completions]
-        prompts = [prompt[-space:] for prompt, space in zip(prompts, room, strict=True)]
-    return {"KL_prompt_ids": prompts, "KL_completion_ids": completions}
+def crossed(rows: int, step: int) -> list[int]:
+    """Whose completion each prompt is given: that of the row before it, in a circle within its step.
+
+    A step of one row alone takes that of the step before.
+    """
+    found: list[int] = []
+    for start in range(0, rows, step):
+        places = range(start, min(start + step, rows))
+        found += [places[-1], *places[:-1]] if len(places) > 1 else [max(start - 1, 0)]
+    return found

@@ -9,11 +9,13 @@ import torch
 from accelerate.utils import gather_object, is_peft_model
 from datasets import Dataset
 from torch import Tensor
-from trl.trainer.utils import hash_module, use_adapter
+from trl.trainer.utils import use_adapter
 
 from selftrain.errors import ConfigError
+from selftrain.training.columns import Columns, check_rows, without_empty
+from selftrain.training.fingerprint import fingerprint
 from selftrain.training.references import Item, References, blocks_of
-from selftrain.training.rows import IGNORED, Cut, Fit, cut_prompt, fitted
+from selftrain.training.rows import IGNORED, Cut, Fit, cut_prompt, fitted, with_columns
 from selftrain.training.trainer import WeightedTrainer, completion_labels, padded, refuse, teach
 
 REFERENCES = "references.jsonl"
@@ -30,22 +32,41 @@ class WeightedPreferenceTrainer(WeightedTrainer):
     ref_model: Any
     _fit: Fit
     _cut: Cut = staticmethod(cut_prompt)
+    _wanted: Columns
     _kept: References | None = None
 
-    def _name_reference(self: Any, model: Any, ref_model: Any, args: Any, references: Path | None) -> None:
-        """To be called before TRL's constructor, which asks for the log-probabilities."""
-        given = model if ref_model is None else ref_model
-        # A model still to be loaded is hashed by TRL, once it is.
-        self._fingerprint = None if isinstance(given, str) else hash_module(given)
-        self._references = references or Path(args.output_dir) / REFERENCES
+    def _begin_setup(self: Any, ref_model: Any, args: Any, references: Path | str | None) -> None:
+        """To be called before TRL's constructor, which asks for the log-probabilities; raises ConfigError for beta."""
+        if not 0 < args.beta < float("inf"):
+            raise ConfigError(f"beta={args.beta!r} holds the model to no reference: set it to a number above 0")
+        self._another = ref_model is not None
+        self._sums: dict[str, dict[str, Tensor]] = {"train": {}, "eval": {}}
+        self._references = Path(references or Path(args.output_dir) / REFERENCES)
         args.precompute_ref_log_probs = True
 
+    def _let_go(self: Any) -> None:
+        """To be called after TRL's constructor: from here on the reference is what is known of it."""
+        if self.ref_model is not None:
+            # Another trainer may want to prepare it, which this mark would keep it from.
+            vars(self.ref_model).pop("_is_accelerate_prepared", None)
+            self.ref_model = None
+            self.accelerator.free_memory()
+
+    def evaluate(self: Any, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """See TRL's; other data sets than those of the constructor only where the reference is still at hand."""
+        if self._another and isinstance(eval_dataset, Dataset | dict):
+            raise ConfigError("ref_model was let go once its log-probabilities were known: give rows as eval_dataset")
+        found: dict[str, float] = super().evaluate(eval_dataset, *args, **kwargs)  # type: ignore[misc]
+        return found
+
     def _prepare_dataset(self: Any, dataset: Dataset, processing_class: Any, args: Any, dataset_name: str) -> Dataset:
-        if "prompt_ids" not in dataset.column_names:
+        check_rows(dataset, columns=self._wanted)
+        rows = without_empty(dataset.with_format(None), self._wanted)
+        if self._wanted.mark not in rows.column_names:
             uncut = copy.copy(args)
             uncut.max_length = None  # TRL would cut completions
-            dataset = super()._prepare_dataset(dataset, processing_class, uncut, dataset_name)  # type: ignore[misc]
-        return fitted(dataset, args.max_length, self._fit, self._cut)
+            rows = super()._prepare_dataset(rows, processing_class, uncut, dataset_name)  # type: ignore[misc]
+        return fitted(rows, args.max_length, self._fit, self._cut)
 
     def _with_reference(self: Any, rows: Dataset, parts: Mapping[str, tuple[str, str]], batch_size: int) -> Dataset:
         """The rows with columns of log-probabilities under the reference, those there were before read from the file.
@@ -54,7 +75,10 @@ class WeightedPreferenceTrainer(WeightedTrainer):
         """
         if self._kept is None:
             precision = "bf16" if self.args.bf16 else "fp16" if self.args.fp16 else "fp32"
-            self._kept = References(self._references, f"{self._fingerprint or self._precompute_model_hash} {precision}")
+            model = self.model if self.ref_model is None else self.ref_model
+            # A model spread over processes was hashed by TRL before it was.
+            content = self._precompute_model_hash if self.is_fsdp_enabled else fingerprint(model)
+            self._kept = References(self._references, f"{content} {precision}")
         items = {
             name: [(tuple(row[prompt]), tuple(row[completion])) for row in rows]
             for name, (prompt, completion) in parts.items()
@@ -67,9 +91,7 @@ class WeightedPreferenceTrainer(WeightedTrainer):
             found = gather_object([(mine, self._logps_before(mine))])
             self._kept.add(found, write=self.accelerator.is_main_process)
         known = self._kept.by_item(blocks)
-        for name, column in items.items():
-            rows = rows.add_column(name, [known[item] for item in column])
-        return rows
+        return with_columns(rows, {name: [known[item] for item in column] for name, column in items.items()})
 
     def _logps_before(self: Any, items: Sequence[Item]) -> list[float]:
         """Log-probabilities under the reference, computed now."""
@@ -84,15 +106,23 @@ class WeightedPreferenceTrainer(WeightedTrainer):
         return [float(value) for value in logps]
 
     def _note(self: Any, figures: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Logs the means of figures, given as (values, which of them count), over all processes."""
+        """Adds to figures, given as (values, which of them count), whose means over rows are logged next."""
         mode = "train" if self.model.training else "eval"
         parts = [
             torch.stack([torch.where(counted, values.detach(), 0).sum(), counted.sum()])
             for values, counted in figures.values()
         ]
-        for name, (total, count) in zip(figures, self.accelerator.reduce(torch.stack(parts)), strict=True):
+        for name, sums in zip(figures, self.accelerator.reduce(torch.stack(parts)), strict=True):
+            self._sums[mode][name] = self._sums[mode].get(name, 0) + sums
+
+    def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:
+        """See transformers' Trainer."""
+        mode = "train" if self.model.training else "eval"
+        for name, (total, count) in self._sums[mode].items():
             if count:
                 self._metrics[mode][name].append((total / count).item())
+        self._sums[mode].clear()
+        super().log(logs, start_time)  # type: ignore[misc]
 
 
 def completion_logps(model: Any, batch: Mapping[str, Tensor], prefix: str = "") -> Tensor:
@@ -116,7 +146,13 @@ def check_preference_settings(args: Any, collator: Any, wanted: Mapping[str, Any
     """Raises ConfigError for what would change or drop the weighted loss, or make the reference another one."""
     if collator is not None:
         raise ConfigError(f"{type(collator).__name__} would drop the weights of rows: leave data_collator unset")
-    refuse(args, {"use_liger_kernel": False, "sync_ref_model": False, **wanted}, "has no weighted form here")
+    ours = {
+        "dataloader_drop_last": False,
+        "label_smoothing_factor": 0,
+        "sync_ref_model": False,
+        "use_liger_kernel": False,
+    }
+    refuse(args, {**ours, **wanted}, "has no weighted form here")
 
 
 def _as_it_started(ref_model: Any, model: Any) -> Any:

@@ -37,12 +37,15 @@ class References:
         if whole and whole[0].decode().rstrip() != self._header:
             raise WorkspaceError(f"{path} holds log-probabilities of another reference model: remove it")
         self._size = sum(map(len, whole))
-        rows = map(json.loads, whole[1:])
-        self._found: dict[str, list[float]] = {row["block"]: row["logprobs"] for row in rows}
+        try:
+            rows = [json.loads(line) for line in whole[1:]]
+            self._found: dict[str, list[float]] = {row["block"]: [float(x) for x in row["logprobs"]] for row in rows}
+        except (KeyError, TypeError, ValueError):
+            raise WorkspaceError(f"{path} holds a line that is no block of log-probabilities: remove it") from None
 
     def missing(self, blocks: Sequence[Sequence[Item]]) -> list[Sequence[Item]]:
         """The blocks that are not there yet."""
-        return [block for block in blocks if digest(block) not in self._found]
+        return [block for block in blocks if len(self._found.get(digest(block), ())) != len(block)]
 
     def add(self, found: Sequence[tuple[Sequence[Item], Sequence[float]]], *, write: bool = True) -> None:
         """Takes the log-probabilities of blocks, and writes them down if this process is the one to do it."""

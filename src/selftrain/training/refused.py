@@ -80,6 +80,7 @@ _REASONS = {
         "label_smoothing_factor",
         "ld_alpha",
         "loss_weights",
+        "router_aux_loss_coef",
     ),
     "the reference's log-probabilities are computed once, before the first step": (
         "precompute_ref_batch_size",

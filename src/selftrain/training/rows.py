@@ -1,9 +1,8 @@
-"""Rows as the weighted trainers take them: weights checked, prompts cut to fit, what cannot be trained dropped."""
+"""Rows that fit: prompts cut on the left, what cannot be trained dropped, and both counted."""
 
-import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from datasets import Dataset
@@ -20,30 +19,6 @@ Cut = Callable[[dict[str, Any], int], dict[str, Any]]
 
 class UnfitError(Exception):
     """Why a row cannot be trained."""
-
-
-def check_rows(*datasets: Any, columns: set[str]) -> None:
-    """Raises ConfigError for data sets without rows, weights or any of `columns`, and for impossible weights.
-
-    Takes None and dictionaries of data sets, as trainers do.
-    """
-    for rows in _parts(datasets):
-        if not isinstance(rows, Dataset):
-            raise ConfigError(f"rows are a {type(rows).__name__}, wanted a datasets.Dataset")
-        found = set(rows.column_names)
-        if "weight" not in found or not found & columns:
-            wanted = " or ".join(sorted(columns))
-            raise ConfigError(f"rows have the columns {sorted(found)}, wanted weight and {wanted}")
-        if found & {"image", "images"}:
-            raise ConfigError("rows have images: only text can be trained with weights")
-        if not len(rows):
-            raise ConfigError("there are no rows: nothing to train on")
-        for index, weight in enumerate(rows["weight"][:]):
-            if not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
-                raise ConfigError(
-                    f"the weight of row {index} is {weight!r}, negative, non-finite or no number: "
-                    "one number of 0 or more is wanted for each row"
-                )
 
 
 def fitted(rows: Dataset, max_length: int | None, fit: Fit, cut: Cut) -> Dataset:
@@ -71,6 +46,14 @@ def fitted(rows: Dataset, max_length: int | None, fit: Fit, cut: Cut) -> Dataset
     kept = rows.select(list(cuts)) if dropped else rows
     places = list(cuts.values())
     return kept.map(lambda row, index: cut(row, places[index]), with_indices=True) if shortened else kept
+
+
+def with_columns(rows: Dataset, columns: Mapping[str, list[Any]]) -> Dataset:
+    """The rows with these columns, in place of those of the same names."""
+    rows = rows.remove_columns([name for name in columns if name in rows.column_names])
+    for name, values in columns.items():
+        rows = rows.add_column(name, values)
+    return rows
 
 
 def fit_labels(row: Mapping[str, Any], max_length: int | None) -> int:
@@ -113,8 +96,3 @@ def _excess(length: int, prompt: int, max_length: int | None) -> int:
     if excess >= prompt:
         raise UnfitError(f"with a completion too long for max_length {max_length}")
     return excess
-
-
-def _parts(datasets: tuple[Any, ...]) -> Iterator[Any]:
-    for item in datasets:
-        yield from item.values() if isinstance(item, dict) else [item] if item is not None else []

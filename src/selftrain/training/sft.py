@@ -12,11 +12,18 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from selftrain.errors import ConfigError
+from selftrain.training.columns import Columns, check_rows, without_empty
 from selftrain.training.losses import sequence_sum, token_sum
-from selftrain.training.rows import IGNORED, check_rows, cut_labels, fit_labels, fitted
+from selftrain.training.rows import IGNORED, cut_labels, fit_labels, fitted
 from selftrain.training.trainer import WeightedTrainer, padded, refuse
 
 DROPS_WEIGHTS = "would drop the weights of rows"
+COLUMNS = Columns(
+    mark="input_ids",
+    tokens=(frozenset({"input_ids", "labels"}), frozenset({"input_ids", "completion_mask"})),
+    text=frozenset({"prompt", "completion"}),
+    completions=("completion",),
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class WeightedSFTTrainer(WeightedTrainer, SFTTrainer):
     ) -> None:
         args = SFTConfig() if args is None else args
         _check_settings(args, loss, data_collator, kwargs)
-        check_rows(train_dataset, eval_dataset, columns={"labels", "completion_mask", "completion"})
+        check_rows(train_dataset, eval_dataset, columns=COLUMNS)
         # Otherwise TRL trains on the prompts, too, of rows that come tokenized.
         args.completion_only_loss = True
         self.loss = loss
@@ -95,9 +102,11 @@ class WeightedSFTTrainer(WeightedTrainer, SFTTrainer):
         return counts if self.loss == "token" else rows
 
     def _prepare_dataset(self, dataset: Dataset, processing_class: Any, args: SFTConfig, *others: Any) -> Dataset:
+        check_rows(dataset, columns=COLUMNS)
         uncut = copy.copy(args)
         uncut.max_length = None  # TRL would cut completions
-        rows = super()._prepare_dataset(dataset, processing_class, uncut, *others)
+        rows = without_empty(dataset.with_format(None), COLUMNS)
+        rows = super()._prepare_dataset(rows, processing_class, uncut, *others)
         return fitted(rows, args.max_length, fit_labels, cut_labels)
 
 
@@ -110,8 +119,11 @@ def _check_settings(args: SFTConfig, loss: str, collator: Any, others: Mapping[s
         raise ConfigError("compute_loss_func would replace the weighted loss: remove it")
     if args.completion_only_loss is False:
         raise ConfigError("completion_only_loss=False would train on prompts: leave it unset")
+    if args.eval_packing:
+        raise ConfigError(f"eval_packing=True {DROPS_WEIGHTS}: leave it unset")
     wanted = {
         "assistant_only_loss": False,
+        "dataloader_drop_last": False,
         "label_smoothing_factor": 0,
         "loss_type": "nll",
         "packing": False,

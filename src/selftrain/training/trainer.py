@@ -89,14 +89,26 @@ class WeightedTrainer:
                 )
             rows = self.train_dataset.select_columns([name for name in self._columns if name in self._filler])
             self._fillers = -len(rows) % (self._train_batch_size * self._processes)
-            fillers = Dataset.from_list([dict(self._filler)] * self._fillers, features=rows.features)
-            self.train_dataset = concatenate_datasets([rows, fillers])
-        return super().get_train_dataloader()  # type: ignore[misc]
+            if self._fillers:
+                fillers = Dataset.from_list([dict(self._filler)] * self._fillers, features=rows.features)
+                self.train_dataset = concatenate_datasets([rows, fillers])
+        loader = super().get_train_dataloader()  # type: ignore[misc]
+        if self._fillers:
+            # Where a resumed training, which skips batches, looks for what has epochs.
+            loader.set_sampler(loader.batch_sampler.batch_sampler.sampler)
+        return loader
 
     def _get_train_sampler(self: Any, train_dataset: Dataset | None = None) -> Any:
         if self._fillers and self.args.train_sampling_strategy == "random":
             return FillersLast(len(self.train_dataset) - self._fillers, self._fillers, self.args.data_seed)
         return super()._get_train_sampler(train_dataset)  # type: ignore[misc]
+
+    def train(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """See transformers' Trainer."""
+        if self._processes > 1:
+            # An evaluation before leaves a mark, with which the model would be trained by each process for itself.
+            vars(self.model).pop("_is_accelerate_prepared", None)
+        return super().train(*args, **kwargs)  # type: ignore[misc]
 
     def _set_signature_columns_if_needed(self) -> None:
         trainer: Any = self
@@ -134,7 +146,7 @@ class LogFile(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
             lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= state.global_step]
+            kept = [line for line in lines if _step(line) <= state.global_step]
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text("".join(kept))
 
@@ -143,6 +155,14 @@ class LogFile(TrainerCallback):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a") as file:
                 file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+
+
+def _step(line: str) -> float:
+    """The step of a line of the log; of one that is torn, or not of ours, it is after all others."""
+    try:
+        return float(json.loads(line)["step"])
+    except (KeyError, TypeError, ValueError):
+        return float("inf")
 
 
 def teach(model: Any) -> None:
