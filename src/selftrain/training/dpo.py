@@ -61,7 +61,7 @@ class WeightedDPOTrainer(WeightedPreferenceTrainer, DPOTrainer):
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | dict[str, Dataset] | None = None,
         *,
-        references: Path | None = None,
+        references: Path | str | None = None,
         **kwargs: Any,
     ) -> None:
         args = DPOConfig() if args is None else args
@@ -97,11 +97,9 @@ class WeightedDPOTrainer(WeightedPreferenceTrainer, DPOTrainer):
         kind: Any = self.loss_types[0]
         losses = pair_losses(chosen, rejected, self.beta, kind, lengths.clamp(min=1))
         part = torch.where(real, inputs["weight"] * losses, 0).sum()
-        rewards = {"chosen": self.beta * chosen, "rejected": self.beta * rejected}
-        margins = rewards["chosen"] - rewards["rejected"]
-        figures = {f"rewards/{side}": values for side, values in rewards.items()}
-        figures |= {"rewards/margins": margins, "rewards/accuracies": (margins > 0).float()}
-        figures |= {f"logps/{side}": values for side, values in zip(rewards, logps.chunk(2), strict=True)}
+        figures = {"rewards/accuracies": (chosen > rejected).float()}
+        for side, ratio, logp in zip(("chosen", "rejected"), (chosen, rejected), logps.chunk(2), strict=True):
+            figures |= {f"rewards/{side}": self.beta * ratio, f"logps/{side}": logp}
         self._note({name: (values, real) for name, values in figures.items()})
         loss = self._share(part, num_items_in_batch, real.sum())
         if not return_outputs:

@@ -65,7 +65,7 @@ class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | dict[str, Dataset] | None = None,
         *,
-        references: Path | None = None,
+        references: Path | str | None = None,
         **kwargs: Any,
     ) -> None:
         args = KTOConfig() if args is None else args

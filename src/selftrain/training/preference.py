@@ -118,9 +118,11 @@ class WeightedPreferenceTrainer(WeightedTrainer):
     def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:
         """See transformers' Trainer."""
         mode = "train" if self.model.training else "eval"
-        for name, (total, count) in self._sums[mode].items():
-            if count:
-                self._metrics[mode][name].append((total / count).item())
+        means = {name: (total / count).item() for name, (total, count) in self._sums[mode].items() if count}
+        if {"rewards/chosen", "rewards/rejected"} <= means.keys():
+            means["rewards/margins"] = means["rewards/chosen"] - means["rewards/rejected"]
+        for name, mean in means.items():
+            self._metrics[mode][name].append(mean)
         self._sums[mode].clear()
         super().log(logs, start_time)  # type: ignore[misc]
 
