@@ -196,7 +196,7 @@ def test_a_round_trains_on_thinking_or_not():
 
 def test_weights_are_one_a_group():
     groups = [make_group("a", "RR"), make_group("b", "R")]
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="one for each of"):
         make_round(groups).training_set(groups, [1.0])
     found = make_round(groups).training_set(groups, [1.0, 4.0])
     assert [row.weight for row in found] == [0.5, 0.5, 2.0]
@@ -262,5 +262,5 @@ def test_preferences_of_weight_zero_alone_are_nothing_to_train_on():
     assert not pairs.pair_set([(group.problem, *group.responses)], [0.0])
     assert not labelled.labelled_set([group], [0.0])
     assert (pairs.dropped, labelled.dropped) == ({"every weight is zero": 1}, {"every weight is zero": 2})
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="one for each of"):
         make_round([]).pair_set([(group.problem, *group.responses)] * 2, [1.0])

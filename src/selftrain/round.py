@@ -184,4 +184,7 @@ class Round:
 
 def _weighted(items: Sequence[Item], weights: Weights) -> Iterator[tuple[Item, float]]:
     """The items with their weights, 1 if there are none; raises ValueError if they are not as many."""
-    return zip(items, np.ones(len(items)) if weights is None else weights, strict=True)
+    given = np.ones(len(items)) if weights is None else weights
+    if len(given) != len(items):
+        raise ValueError(f"weights has {len(given)} values, one for each of {len(items)} is wanted")
+    return zip(items, given, strict=True)
