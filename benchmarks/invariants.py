@@ -112,9 +112,10 @@ def sft_promises(lab: Lab, loss: str) -> Iterator[tuple[str, Step, Step]]:
     yield SECOND, whole, lab.float64_sft(loss)
     for micro in (1, 2, 3):
         yield f"{6 // micro} micro-batches of {micro}", whole, lab.sft(loss, changes=split(micro))
-    yield "padding to 64 tokens", whole, lab.sft(loss, data_collator=WeightedCollator(pad_to_multiple_of=64))
     with unpacked():
         yield "rows padded, not packed", whole, lab.sft(loss)
+        wide = WeightedCollator(pad_to_multiple_of=64)
+        yield "rows padded to 64 tokens, not packed", whole, lab.sft(loss, data_collator=wide)
     yield "gradient checkpointing", whole, lab.sft(loss, changes={"activation_checkpointing": True})
     yield TRIPLED, lab.sft(loss, [3 * weight for weight in SIX]), scaled(whole, 3)
     other = [{**row, "input_ids": row["input_ids"][::-1]} if row["weight"] == 0 else row for row in rows]

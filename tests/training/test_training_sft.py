@@ -101,8 +101,11 @@ def test_micro_batches_change_nothing(train, loss, micro, steps):
     assert_same_path(train(rows, split, loss=loss).path, train(rows, loss=loss).path)
 
 
+@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("loss", ["token", "sequence"])
-def test_padding_changes_nothing(train, loss):
+def test_padding_changes_nothing(train, loss, packed, monkeypatch):
+    if not packed:
+        monkeypatch.setattr(head_module, "is_packable", lambda model: False)
     rows = make_rows([0.5, 1.5, 1, 1])
     padded = train(rows, loss=loss, data_collator=WeightedCollator(pad_to_multiple_of=32))
     assert_same_path(padded.path, train(rows, loss=loss).path)
