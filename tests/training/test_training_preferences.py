@@ -12,7 +12,7 @@ from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from torch.nn.functional import log_softmax
 from trajectories import RATE, VOCABULARY, assert_same_path, flat, run, settings, tiny_llama
-from transformers import AutoTokenizer, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from selftrain.errors import ConfigError, WorkspaceError
@@ -24,19 +24,6 @@ KINDS = {"dpo": (WeightedDPOTrainer, DPOConfig), "kto": (WeightedKTOTrainer, KTO
 STOCK = {"dpo": DPOTrainer, "kto": KTOTrainer}
 BETA = 0.3
 ONCE = {"num_train_epochs": 1}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny_folder):
-    return AutoTokenizer.from_pretrained(tiny_folder)
 
 
 @pytest.fixture(scope="module")

@@ -8,25 +8,12 @@ import torch
 from datasets import Dataset
 from torch.nn.functional import log_softmax
 from trajectories import RATE, VOCABULARY, assert_same_path, flat, run, settings, tiny_llama
-from transformers import AutoTokenizer, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 from trl import SFTConfig, SFTTrainer
 
 from selftrain.errors import ConfigError
 from selftrain.training import WeightedCollator, WeightedSFTTrainer
 from selftrain.training import head as head_module
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny_folder):
-    return AutoTokenizer.from_pretrained(tiny_folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,28 +5,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from selftrain.errors import ConfigError
 from selftrain.training import TrainingConfig, train_dpo, train_kto, train_sft
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tiny_folder):
-    return AutoTokenizer.from_pretrained(tiny_folder)
-
-
 @pytest.fixture
 def model(tiny_folder):
     return AutoModelForCausalLM.from_pretrained(tiny_folder)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def row(ids=(5, 6, 7, 8, 9), start=2, weight=1.0):
