@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class WeightedPreferenceTrainer(WeightedTrainer):
             self.ref_model = None
             self.accelerator.free_memory()
 
+    @property
+    def _compared_with(self: Any) -> Any:
+        """The reference while it is at hand; without one of its own, the model, see `_as_it_started`."""
+        return self.model if self.ref_model is None else self.ref_model
+
     def evaluate(self: Any, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> dict[str, float]:
         """See TRL's; other data sets than those of the constructor only where the reference is still at hand."""
         if self._another and isinstance(eval_dataset, Dataset | dict):
@@ -75,9 +81,8 @@ class WeightedPreferenceTrainer(WeightedTrainer):
         """
         if self._kept is None:
             precision = "bf16" if self.args.bf16 else "fp16" if self.args.fp16 else "fp32"
-            model = self.model if self.ref_model is None else self.ref_model
             # A model spread over processes was hashed by TRL before it was.
-            content = self._precompute_model_hash if self.is_fsdp_enabled else fingerprint(model)
+            content = self._precompute_model_hash if self.is_fsdp_enabled else fingerprint(self._compared_with)
             self._kept = References(self._references, f"{content} {precision}")
         items = {
             name: [(tuple(row[prompt]), tuple(row[completion])) for row in rows]
@@ -95,7 +100,7 @@ class WeightedPreferenceTrainer(WeightedTrainer):
 
     def _logps_before(self: Any, items: Sequence[Item]) -> list[float]:
         """Log-probabilities under the reference, computed now."""
-        model = self.model if self.ref_model is None else self.ref_model
+        model = self._compared_with
         teach(model)
         batch = {name: value.to(self.accelerator.device) for name, value in padded_items(items).items()}
         training = model.training
@@ -160,5 +165,5 @@ def check_preference_settings(args: Any, collator: Any, wanted: Mapping[str, Any
 def _as_it_started(ref_model: Any, model: Any) -> Any:
     """The adapter off where it is what is trained; an adapter that was there before has a copy called "ref"."""
     if ref_model is not None or not is_peft_model(model):
-        return torch.no_grad()
+        return nullcontext()
     return use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None)

@@ -23,8 +23,8 @@ from selftrain.training.config import TrainingConfig
 from selftrain.training.dpo import WeightedDPOTrainer
 from selftrain.training.kto import WeightedKTOTrainer
 from selftrain.training.loggers import logs_in
-from selftrain.training.rows import IGNORED
 from selftrain.training.sft import WeightedSFTTrainer
+from selftrain.training.trainer import completion_labels
 
 Sink = Callable[[dict[str, float]], None]
 
@@ -82,14 +82,10 @@ def train_sft(
     Raises ValueError for rows or a model that do not fit, ConfigError for settings TRL refuses or a training
     that diverges, WorkspaceError if `folder` belongs to another training or the disk is full.
     """
-    data = [
-        {"prompt_ids": row.input_ids[: row.completion_start], "completion_ids": row.input_ids[row.completion_start :]}
-        for row in rows
-    ]
+    data = _parted(rows)
     _check(model, data, rows, config)
-    labels = [[IGNORED] * len(row["prompt_ids"]) + list(row["completion_ids"]) for row in data]
-    table: dict[str, Any] = {"input_ids": [row.input_ids for row in rows], "labels": labels}
-    table["weight"] = _weights(rows)
+    ids, labels = zip(*(completion_labels(**parts) for parts in data), strict=True)
+    table = {"input_ids": list(ids), "labels": list(labels), "weight": _weights(rows)}
     make, args = partial(WeightedSFTTrainer, loss=config.loss), sft_arguments(config, seed, folder)
     return _train(make, args, model, tokenizer, table, config, seed=seed, folder=folder, on_log=on_log, logs=logs)
 
@@ -137,13 +133,7 @@ def train_kto(
     """Train on labelled completions, shuffled once; everything else is as for `train_dpo`."""
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     rows = [rows[place] for place in order]
-    data = [
-        {
-            "prompt_ids": list(row.input_ids[: row.completion_start]),
-            "completion_ids": list(row.input_ids[row.completion_start :]),
-        }
-        for row in rows
-    ]
+    data = _parted(rows)
     _check(model, data, rows, config)
     table = {**_columns(data), "label": [bool(row.label) for row in rows], "weight": _weights(rows)}
     make = partial(_compared, WeightedKTOTrainer, reference, references=references)
@@ -215,6 +205,17 @@ def _check(
         return
     if found := {parameter.dtype for parameter in model.parameters()} - {torch.float32}:
         raise ValueError(f"model has weights in {found.pop()}: load it in float32, the master weights are trained")
+
+
+def _parted(rows: Sequence[TrainingRow]) -> list[dict[str, list[int]]]:
+    """Of each row its prompt and its completion."""
+    return [
+        {
+            "prompt_ids": list(row.input_ids[: row.completion_start]),
+            "completion_ids": list(row.input_ids[row.completion_start :]),
+        }
+        for row in rows
+    ]
 
 
 def _columns(data: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -192,9 +192,9 @@ def padded(rows: Sequence[tuple[Sequence[int], Sequence[int]]], multiple: int = 
     }
 
 
-def completion_labels(prompt: Sequence[int], completion: Sequence[int]) -> tuple[list[int], list[int]]:
+def completion_labels(prompt_ids: Sequence[int], completion_ids: Sequence[int]) -> tuple[list[int], list[int]]:
     """(Token ids, labels) of a prompt and its completion, which alone has labels."""
-    return [*prompt, *completion], [IGNORED] * len(prompt) + list(completion)
+    return [*prompt_ids, *completion_ids], [IGNORED] * len(prompt_ids) + list(completion_ids)
 
 
 def refuse(args: Any, wanted: Mapping[str, Any], why: str) -> None:
