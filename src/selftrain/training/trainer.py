@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
 from selftrain.errors import ConfigError
+from selftrain.store import append_json, read_json_lines, write_text
 from selftrain.training.head import add_completion_nll
 from selftrain.training.rows import IGNORED
 
@@ -145,22 +146,20 @@ class LogFile(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
-            lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
-            kept = [line for line in lines if _step(line) <= state.global_step]
+            kept = [line for line in read_json_lines(self._path) if _step(line) <= state.global_step]
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text("".join(kept))
+            write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if state.is_world_process_zero:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a") as file:
-                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+            append_json(self._path, {"step": state.global_step, **(logs or {})})
 
 
-def _step(line: str) -> float:
-    """The step of a line of the log; of one that is torn, or not of ours, it is after all others."""
+def _step(line: Any) -> float:
+    """The step of a line of the log; of one that is not of ours, it is after all others."""
     try:
-        return float(json.loads(line)["step"])
+        return float(line["step"])
     except (KeyError, TypeError, ValueError):
         return float("inf")
 
