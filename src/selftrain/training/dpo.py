@@ -102,10 +102,7 @@ class WeightedDPOTrainer(WeightedPreferenceTrainer, DPOTrainer):
             figures |= {f"rewards/{side}": self.beta * ratio, f"logps/{side}": logp}
         self._note({name: (values, real) for name, values in figures.items()})
         loss = self._share(part, num_items_in_batch, real.sum())
-        if not return_outputs:
-            return loss
-        with torch.no_grad():
-            return loss, model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        return self._with_logits(loss, model, inputs) if return_outputs else loss
 
     def _counts(self, batch: Mapping[str, Tensor]) -> Tensor:
         return (completion_lengths(batch).chunk(2)[0] > 0).long()

@@ -103,10 +103,7 @@ class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
             figures |= {f"rewards/{side}": (self.beta * ratios, counted), f"logps/{side}": (logps, counted)}
         self._note(figures)
         loss = self._share(part, num_items_in_batch, real.sum())
-        if not return_outputs:
-            return loss
-        with torch.no_grad():
-            return loss, model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        return self._with_logits(loss, model, inputs) if return_outputs else loss
 
     def _get_num_items_in_batch(self, batch_samples: Sequence[dict[str, Any]], device: torch.device) -> Any:
         self._baseline = self._kl(self.model_wrapped, batch_samples)

@@ -90,10 +90,7 @@ class WeightedSFTTrainer(WeightedTrainer, SFTTrainer):
         else:
             part, items = sequence_sum(nll[real], mask[real], weights[real]), real.sum()
         loss = self._share(part, num_items_in_batch, items)
-        if not return_outputs:
-            return loss
-        with torch.no_grad():
-            return loss, model(**inputs)
+        return self._with_logits(loss, model, inputs) if return_outputs else loss
 
     def _counts(self, batch: Mapping[str, Tensor]) -> Tensor:
         return (batch["labels"][:, 1:] != IGNORED).sum(1)

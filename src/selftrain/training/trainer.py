@@ -63,6 +63,11 @@ class WeightedTrainer:
         """
         return part / alone if total is None else part / total * self._processes
 
+    def _with_logits(self, loss: Tensor, model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Any]:
+        """The loss and, for metrics of the user's own, what the model itself says of the rows."""
+        with torch.no_grad():
+            return loss, model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+
     def _counts(self, batch: Mapping[str, Tensor]) -> Tensor:
         """How much each row counts, shape [rows]; 0 for fillers."""
         raise NotImplementedError
