@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selftrain.audit import Cell, compare
+from selftrain.audit import AuditSettings, compare, tally
 from selftrain.config import RunConfig
 from selftrain.digest import digest
 from selftrain.funnel import Funnel
@@ -22,12 +22,12 @@ def plain_text(index, place):
     return f"text {place} of problem {index}"
 
 
-def make_task(count, question, family, suite):
+def make_task(count, question, family, suite, level):
     """A task with `count` problems a split, and perhaps a suite."""
 
     def part(name):
         return tuple(
-            Problem.make(question(f"{name} {i}"), gold=str(i), family=family(i), reference={"i": i})
+            Problem.make(question(f"{name} {i}"), gold=str(i), family=family(i), level=level(i), reference={"i": i})
             for i in range(count)
         )
 
@@ -77,18 +77,18 @@ class Maker:
                 step.seal()
         return samples, Groups(groups)
 
-    def cell(self, model, purpose, problems, chance, **labels):
+    def cell(self, model, purpose, problems, chance, n=None, **labels):
         """What an audit compares."""
-        samples, groups = self.drawn(model, purpose, problems, chance)
-        rows = [
-            {"problem": r.problem, "judgement": j.judgement, "answer": j.answer, "finish": r.finish}
-            for group in groups
-            for r, j in zip(group.responses, group.judgements, strict=True)
-        ]
-        facts = {"model": model, "prompt": "training prompt", "samples": self.each, "step": f"sample-{samples.cell}"}
-        return Cell.from_rows(rows, {**facts, **labels})
+        samples, groups = self.drawn(model, purpose, problems, chance, n)
+        facts = {
+            "model": model,
+            "prompt": "training prompt",
+            "samples": n or self.each,
+            "step": f"sample-{samples.cell}",
+        }
+        return tally((row for group in groups for row in group.log()), {**facts, **labels})
 
-    def audit(self, before, after, split, task, rise):
+    def audit(self, before, after, split, task, rise, **more):
         """An audit of two made-up models, right with chance .2 and .2 + `rise`."""
         problems = task.splits[split]
         hard = {name: getattr(suite, split) for name, suite in task.suites.items()}
@@ -100,7 +100,20 @@ class Maker:
                 name: (self.cell(before, split, part, 0.1), self.cell(after, split, part, 0.1 + rise))
                 for name, part in hard.items()
             },
+            settings=AuditSettings(draws=300),
+            **more,
         )
+
+    def final_audit(self, last, task, rise, rounds):
+        """The audit of the last model on test, which has more parts than that of a round."""
+        test, select = task.splits["test"], task.splits["select"]
+        sides = (("smollm2", 0.3), (last, 0.3 + rise))
+        return self.audit(
+            "smollm2", last, "test", task, rise,
+            same_prompt=self.cell("smollm2", "same prompt", test, 0.1),
+            greedy=tuple(self.cell(model, "greedy", test, chance, n=1, temperature=0.0) for model, chance in sides),
+            rounds=[self.cell(f"model {i}", "select", select, 0.2 + rise * i / rounds) for i in range(rounds + 1)],
+        )  # fmt: skip
 
     def _sample(self, inputs, problems, n):
         cell = digest(inputs)
@@ -146,6 +159,7 @@ def make_run(
     text=plain_text,
     question=lambda name: f"What is {name}?",
     family=lambda i: ("sums", "names")[i % 2],
+    level=lambda i: None,
     suite=True,
     kind=Row,
 ):
@@ -153,7 +167,7 @@ def make_run(
 
     A run with `longer` was begun again, with so many rounds, after it had come to its end.
     """
-    maker, task = Maker(Path(root), each, text), make_task(count, question, family, suite)
+    maker, task = Maker(Path(root), each, text), make_task(count, question, family, suite, level)
     config = RunConfig.model_validate(
         {"name": name, "workspace": root, "task": "files", "recipe": "vanilla", "rounds": rounds}
     )
@@ -226,7 +240,7 @@ def _measured(folder, number):
 
 def _finish(maker, folder: RunFolder, task, rise, promoted):
     maker.workspace.opened.clear()
-    audit = maker.audit("smollm2", f"round-{promoted[-1]:02d}", "test", task, rise) if promoted else None
+    audit = maker.final_audit(f"round-{promoted[-1]:02d}", task, rise, len(promoted)) if promoted else None
     steps = list(dict.fromkeys(maker.workspace.opened))
     facts = {
         "rounds": folder.settings["rounds"],

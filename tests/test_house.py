@@ -8,7 +8,7 @@ import pytest
 import selftrain
 
 ROOT = Path(selftrain.__file__).parent
-FLOW = ("tasks", "engines", "judges", "signals", "recipes", "training", "audit", "report", "plan")
+FLOW = ("tasks", "engines", "judges", "signals", "recipes", "training", "audit", "report", "plan", "logs")
 """Upstream first; a package may import those before it and the shared nouns, never those after it."""
 ALLOWED = {("tasks", "judges"): {"check.py"}, ("report", "plan"): {"page.py"}}
 """Files that may look downstream: a task is proved by its judge, a report sets the plan beside the truth."""

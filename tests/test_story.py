@@ -30,13 +30,24 @@ def test_the_story_is_short_and_plain(tmp_path, kind):
 
 
 def test_a_finished_run_is_told_from_start_to_end(tmp_path):
-    text = "\n".join(story(read_run(make_run(tmp_path))))
+    text = " ".join(story(read_run(make_run(tmp_path))))
     said = ["run: smollm2 on files, recipe vanilla, 1 of 1 rounds, finished", "base, training prompt: pass@1 0.200",
             "round 1: 48 responses to 12 questions", "training rows, weights", "round 1: promoted", "figure  ",
             "(final model against", "gained, for example: What is test", "before, wrong: text", "after, right:",
             "time 2 min: train 70 s (4,000 tokens)", "everything is in"]  # fmt: skip
     places = [text.index(part) for part in said]
     assert places == sorted(places)
+
+
+def test_figures_that_decide_are_told_and_those_measured_another_way(tmp_path):
+    run = read_run(make_run(tmp_path))
+    lines = story(run)
+    first = next(i for i, line in enumerate(lines) if line.startswith(" figure "))
+    names = [line.strip().split("  ")[0] for line in lines[first + 2 :]]
+    wanted = [f.name for f in run.audit.figures if f.role != "secondary"]
+    wanted += ["pass@1, same prompt", "pass@4, same prompt", "greedy pass@1"]
+    assert names[: len(wanted)] == wanted
+    assert names[len(wanted)] == f"({len(run.audit.figures) - len(wanted)} figures more in the report)"
 
 
 def test_the_example_was_gained(tmp_path):
@@ -71,7 +82,7 @@ def test_rounds_without_room_are_counted(tmp_path, monkeypatch):
     run, told = read_run(make_run(tmp_path, rounds=3)), []
     for lines in range(10, LINES):
         monkeypatch.setattr("selftrain.story.LINES", lines)
-        told += [line for line in story(run) if "more in the report" in line]
+        told += [line for line in story(run) if re.search("rounds? more in", line)]
     assert set(told) == {f"({many} more in the report)" for many in ("1 round", "2 rounds", "3 rounds")}
 
 

@@ -115,6 +115,42 @@ def judge(
 
 
 @app.command()
+def audit(
+    logs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="BEFORE AFTER [KEY=VALUE]...",
+            help="Two logs, or those of all rounds in order, or the folder of one run; then settings of the audit.",
+        ),
+    ],
+    null: Annotated[Path | None, typer.Option(help="A log of BEFORE sampled again: what chance alone does.")] = None,
+    embeddings: Annotated[
+        str | None, typer.Option(help="minilm, or a sentence-transformers model: adds semantic diversity.")
+    ] = None,
+    text: Annotated[
+        list[Path] | None, typer.Option(help="A text that must not be forgotten; wants --models. May be repeated.")
+    ] = None,
+    models: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="BEFORE AFTER", help="The two models, to read --text with.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Markdown file to write, for a pull request.")] = None,
+    card: Annotated[Path | None, typer.Option(help="YAML file to write, rows for a model card.")] = None,
+    fail_on: Annotated[str, typer.Option(help="Verdicts that end with exit code 1, such as regress,reversal.")] = "",
+) -> None:
+    """Tell progress from regress: compare two logs of sampled answers, whoever made the models.
+
+    A log is a JSONL, CSV or Parquet file with a row a response (problem, response, judgement or correct), samples of
+    lm-evaluation-harness, an Inspect log, or the folder of a run or round. Settings are such as margin=0.03 or
+    draws=2000 or margins.pass@8=0.1.
+    """
+    from selftrain.auditing import audit_files
+
+    exports = {"json": json, "markdown": markdown, "card": card}
+    raise typer.Exit(audit_files(logs, null, embeddings, text or [], models, exports, fail_on))
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a model.")],
     kind: Annotated[Literal["hf", "adapter", "gguf"], typer.Option("--as", help="What to write.")],

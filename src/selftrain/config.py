@@ -52,6 +52,11 @@ class AuditConfig(Options):
     sampling: SamplingConfig = SamplingConfig()
     greedy: bool = True
     """Also compare greedy responses with McNemar's test in the final audit."""
+    embeddings: str | None = None
+    """Model of sentence embeddings for the semantic diversity of responses, such as `minilm`; None leaves it out."""
+    texts: dict[str, Path] = {}
+    """Files of text that must not be forgotten, by name: UTF-8, or JSONL with a `text` a row. The loss of every other
+    piece of one guards promotion, that of the others the final verdict."""
     settings: AuditSettings = AuditSettings()
 
 
@@ -162,6 +167,14 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{where} holds {'nothing' if value is None else type(value).__name__}: a mapping is wanted")
     return value
+
+
+def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """The nested values of `a.b=value` words. Raises ConfigError for other words."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        _set(values, override)
+    return values
 
 
 def _set(values: dict[str, Any], override: str) -> None:

@@ -1,17 +1,19 @@
 """Measuring models: from a model, problems and a prompt to a cell, and from two models to an audit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from selftrain.audit import Audit, Cell, Figure, compare, non_inferior
+from selftrain.audit import Audit, Cell, Figure, TextLoss, compare, non_inferior, tally
 from selftrain.config import AuditConfig
+from selftrain.embeddings import load_embedder
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
 from selftrain.sampling import Draw, SamplingConfig
 from selftrain.tasks import Task
+from selftrain.texts import Text, text_loss
 from selftrain.verbs import Verbs
 
 Split = Literal["select", "test"]
@@ -29,13 +31,21 @@ class _Side:
     null: Cell | None
     suites: Mapping[str, Cell]
     greedy: Cell | None
+    texts: Mapping[str, TextLoss]
 
 
 class Measure:
-    """Measures the models of a run on its select and test splits and its out-of-distribution suites."""
+    """Measures the models of a run on its select and test splits, its out-of-distribution suites and its texts."""
 
     def __init__(
-        self, verbs: Verbs, task: Task, config: AuditConfig, *, prompt: PromptConfig, drawing_prompt: PromptConfig
+        self,
+        verbs: Verbs,
+        task: Task,
+        config: AuditConfig,
+        *,
+        prompt: PromptConfig,
+        drawing_prompt: PromptConfig,
+        texts: Sequence[Text],
     ) -> None:
         self._verbs = verbs
         self._task = task
@@ -43,7 +53,10 @@ class Measure:
         self._prompts = {TRAINED: prompt}
         if drawing_prompt != prompt:
             self._prompts[DRAWN] = drawing_prompt
+        self._embed = load_embedder(config.embeddings) if config.embeddings else None
+        self._texts = texts
         self._cells: dict[tuple[object, ...], Cell] = {}
+        self._losses: dict[tuple[object, ...], TextLoss] = {}
 
     def baseline(self, model: Model) -> dict[str, float]:
         """pass@1 of a model on select under each prompt of the run, by the prompt's name."""
@@ -59,8 +72,11 @@ class Measure:
         before = self._cell(base, "select", self.best_prompt(base))
         return non_inferior(before, self._cell(candidate, "select", TRAINED), self._config.settings)
 
-    def compare(self, before: Model, after: Model, split: Split) -> Audit:
-        """Audits `after` under the training prompt against `before` under its own best prompt."""
+    def compare(self, before: Model, after: Model, split: Split, rounds: Sequence[Model] = ()) -> Audit:
+        """Audits `after` under the training prompt against `before` under its own best prompt.
+
+        `rounds`: the base and every promoted model, for their rise and collapse on select.
+        """
         best = self.best_prompt(before)
         prompts = {before: best, after: TRAINED}
         sides: dict[Model, _Side] = {}
@@ -73,7 +89,11 @@ class Measure:
             same_prompt=None if best == TRAINED else old.trained,
             null=old.null,
             suites={suite: (old.suites[suite], new.suites[suite]) for suite in self._task.suites},
+            texts={name: (old.texts[name], new.texts[name]) for name in old.texts},
             greedy=(old.greedy, new.greedy) if old.greedy and new.greedy else None,
+            rounds=[
+                self._cell(model, "select", TRAINED if i else self.best_prompt(model)) for i, model in enumerate(rounds)
+            ],
             settings=self._config.settings,
         )
 
@@ -87,11 +107,18 @@ class Measure:
             null=self._cell(model, split, prompt, purpose="null") if several and again else None,
             suites={suite: self._cell(model, split, prompt, suite=suite) for suite in self._task.suites},
             greedy=self._greedy(model, split, prompt) if greedy else None,
+            texts={text.name: self._loss(model, text.part(split)) for text in self._texts},
         )
 
     def _greedy(self, model: Model, split: Split, prompt: str) -> Cell:
         sampling = self._config.sampling.model_copy(update={"temperature": 0.0})
         return self._cell(model, split, prompt, n=1, sampling=sampling)
+
+    def _loss(self, model: Model, text: Text) -> TextLoss:
+        key = (model.digest, text.name, text.digest)
+        if key not in self._losses:
+            self._losses[key] = text_loss(text, model, self._verbs.score(model, text.pairs, "score texts"))
+        return self._losses[key]
 
     def _cell(
         self,
@@ -111,14 +138,10 @@ class Measure:
             draw = Draw(purpose or split)
             drawn = self._verbs.sample(model, problems, n, prompt=self._prompts[prompt], sampling=sampling, draw=draw)
             groups = self._verbs.judge(drawn, problems)
-            rows = (
-                {"problem": r.problem, "judgement": j.judgement, "answer": j.answer, "finish": r.finish}
-                for group in groups
-                for r, j in zip(group.responses, group.judgements, strict=True)
-            )
             labels = {"model": model.name, "prompt": prompt, "suite": suite, "samples": n, **sampling.model_dump()}
             labels["step"] = f"sample-{drawn.cell}"
-            self._cells[key] = Cell.from_rows(rows, labels)
+            rows = (row for group in groups for row in group.log())
+            self._cells[key] = tally(rows, labels, embed=self._embed)
         return self._cells[key]
 
 

@@ -1,6 +1,7 @@
 """Work outside a run: a task or prompt from a name or file, and the log of a model sampled on its own."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,30 +78,19 @@ def sample_log(
         groups = verbs.judge(drawn, problems)
     counts: dict[str, int] = {}
     lines = []
+    drawn_with = {"model": loaded.name, **sampling.model_dump()}
     for problem, group in zip(problems, groups, strict=True):
-        for row in _rows(problem, group):
+        for row in _rows(problem, group, drawn_with):
             counts[row["judgement"]] = counts.get(row["judgement"], 0) + 1
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_text(out, "".join(lines))
     return counts
 
 
-def _rows(problem: Problem, group: Group) -> list[dict[str, Any]]:
-    return [
-        {
-            "problem": problem.id,
-            "question": problem.text,
-            "response": response.text,
-            "gold": problem.gold,
-            "answer": judgement.answer,
-            "judgement": judgement.judgement,
-            "finish": response.finish,
-            "level": problem.level,
-            "family": problem.family,
-            "reference": dict(problem.reference),
-        }
-        for response, judgement in zip(group.responses, group.judgements, strict=True)
-    ]
+def _rows(problem: Problem, group: Group, drawn_with: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    known = {"gold": problem.gold, "family": problem.family, "reference": dict(problem.reference)}
+    for row in group.log():
+        yield {**row, **known, **drawn_with}
 
 
 def _is_configuration(name: str) -> bool:

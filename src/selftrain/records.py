@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from selftrain.digest import digest, normal_text
-from selftrain.signals import answer_entropy
+from selftrain.signals import answer_entropy, mean_nll
 
 Finish = Literal["stop", "length"]
 Mark = Literal["right", "wrong", "unjudged"]
@@ -120,6 +120,23 @@ class Group:
     def right(self) -> list[Response]:
         """The responses judged right, in index order."""
         return self.marked("right")
+
+    def log(self) -> Iterator[dict[str, Any]]:
+        """The responses as an audit tallies them, see `selftrain.audit.Tally`."""
+        for response, judgement, cluster in zip(self.responses, self.judgements, self.clusters, strict=True):
+            yield {
+                "problem": self.problem.id,
+                "question": self.problem.text,
+                "level": self.problem.level,
+                "index": response.index,
+                "response": response.text,
+                "judgement": judgement.judgement,
+                "answer": judgement.answer,
+                "cluster": cluster,
+                "finish": response.finish,
+                "tokens": len(response.tokens),
+                "nll": mean_nll(response.logprobs) if response.logprobs else None,
+            }
 
     def cluster_counts(self) -> list[int]:
         """Sizes of the answer clusters over the judged responses, in order of first appearance."""

@@ -9,7 +9,7 @@ import numpy as np
 from selftrain import training
 from selftrain.audit import Audit, promotes, verdict_line
 from selftrain.config import RunConfig
-from selftrain.digest import seed_from
+from selftrain.digest import files_digest, seed_from
 from selftrain.engines import choose_engine
 from selftrain.imports import source_digest
 from selftrain.measure import Measure
@@ -21,6 +21,7 @@ from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
 from selftrain.store import Workspace, write_json
 from selftrain.tasks import Task, load_task
+from selftrain.texts import read_texts
 from selftrain.training_set import TrainingSet
 from selftrain.validation import Options
 from selftrain.verbs import Verbs
@@ -43,10 +44,13 @@ class Session:
     tell: Callable[[str], None] = say
     """Takes each line of the story as it happens."""
     lines: list[str] = field(default_factory=list)
+    models: list[Model] = field(default_factory=list)
+    """The base and every promoted model."""
 
     def baseline(self) -> None:
         """Measures the base on the select split under each prompt of the run."""
         self.metrics.round = 0
+        self.models = [self.base]
         figures = self.measure.baseline(self.base)
         write_json(
             self.folder.round(0) / "baseline.json", {"split": "select", "pass@1": figures, "steps": self._steps()}
@@ -101,6 +105,7 @@ class Session:
         merged = self.verbs.merged(candidate) if promoted else None
         if merged is not None:
             self.folder.save_model(round.number, merged)
+            self.models.append(merged)
         self._close(round, promoted=promoted, reason=reason)
         return merged
 
@@ -108,7 +113,7 @@ class Session:
         """The final model against the base on the test split."""
         self.metrics.round = self.config.rounds
         self.workspace.opened.clear()
-        return self.measure.compare(self.base, final, "test")
+        return self.measure.compare(self.base, final, "test", self.models)
 
     def finish(self, final: Model, promoted: Sequence[int], audit: Audit | None) -> tuple[str, ...]:
         """Keeps the final model and verdict; returns the story of the run."""
@@ -173,7 +178,14 @@ def open_session(
             shots=task.splits.get("shots", ()),
             metrics=metrics,
         )
-        measure = Measure(verbs, task, config.audit, prompt=config.prompt, drawing_prompt=config.drawing_prompt)
+        measure = Measure(
+            verbs,
+            task,
+            config.audit,
+            prompt=config.prompt,
+            drawing_prompt=config.drawing_prompt,
+            texts=read_texts(config.audit.texts, base),
+        )
         for prompt in (config.prompt, config.drawing_prompt):
             renderer = verbs.renderer(base, prompt)
             for problem in {problem.family: problem for problem in task.splits["train"]}.values():
@@ -188,7 +200,9 @@ def open_session(
 
 
 def run_digests(config: RunConfig, task: Task, base: Model) -> dict[str, str]:
-    """Of what the run is made of besides its configuration: data, weights, and code of the user's own."""
+    """Of what the run is made of besides its configuration: data, weights, texts, and code of the user's own."""
     own = {"task code": config.task.name, "recipe code": config.recipe.name, "judge code": config.judge.name or ""}
     code = {name: source_digest(spec) for name, spec in own.items()}
-    return {"task": task.digest, "model": base.digest, **{name: found for name, found in code.items() if found}}
+    texts = {f"text {name}": files_digest([path]) for name, path in config.audit.texts.items()}
+    code = {name: found for name, found in code.items() if found}
+    return {"task": task.digest, "model": base.digest, **texts, **code}

@@ -3,12 +3,13 @@
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
 
-from selftrain.audit import Audit, table
+from selftrain.audit import Audit, Figure, table
 from selftrain.errors import WorkspaceError
 from selftrain.plan import planned_and_true
 from selftrain.progress import duration, printable
@@ -20,7 +21,7 @@ from selftrain.report.views import compared_responses
 from selftrain.report.words import base_lines, headline, one_line, round_lines, told
 
 LINES, WIDTH = 40, 96
-_MOST_FIGURES = 10
+_MOST_FIGURES = 12
 
 
 def tell(folder: Path) -> None:
@@ -61,14 +62,18 @@ def _rounds(rounds: tuple[RoundRecord, ...], room: int) -> list[str]:
 
 
 def _figures(audit: Audit) -> list[str]:
-    """The table of the final audit, the first figures if they are many."""
+    """The table of the final audit, of what decides and what is measured another way, such as greedily."""
+    told_of = [f for f in audit.figures if f.role != "secondary" or _another_way(f)][:_MOST_FIGURES]
     console = Console(file=StringIO(), width=WIDTH, highlight=False, markup=False, color_system=None)
     with console.capture() as capture:
-        console.print(table(audit))
-    lines = [printable(line.rstrip()) for line in capture.get().splitlines()]
-    lines = [line for line in lines if line]
-    most = _MOST_FIGURES + 2
-    return lines if len(lines) <= most else [*lines[:most], f"({_many(len(lines) - most, 'line')} more in the report)"]
+        console.print(table(replace(audit, figures=tuple(told_of))))
+    lines = [line.rstrip() for line in capture.get().splitlines() if line.strip()]
+    more = len(audit.figures) - len(told_of)
+    return [*lines, f"({_many(more, 'figure')} more in the report)"] if more else lines
+
+
+def _another_way(figure: Figure) -> bool:
+    return figure.name.startswith("greedy ") or figure.name.endswith(", same prompt")
 
 
 def _verdict(run: RunRecord) -> str:

@@ -54,6 +54,11 @@ def test_calibration_edges() -> None:
         with pytest.raises(ValueError, match="correct"):
             function([0.5], [1, 0])
         with pytest.raises(ValueError, match="correct"):
-            function([0.5], [0.5])
+            function([0.5], [1.5])
     with pytest.raises(ValueError, match="bins"):
         expected_calibration_error([0.5], [1], bins=0)
+
+
+def test_a_chance_of_being_right_gives_the_expected_score() -> None:
+    assert expected_calibration_error([0.5, 0.5], [0.5, 0.5]) == 0
+    assert brier_score([0.8], [0.25]) == pytest.approx(0.25 * brier_score([0.8], [1]) + 0.75 * brier_score([0.8], [0]))

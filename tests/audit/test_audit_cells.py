@@ -1,4 +1,6 @@
-"""Cells: counting logged rows, refusing bad ones, pairing."""
+"""Cells: impossible counts, pairing, what both logs have judged."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,53 +9,6 @@ from make_cells import counted
 from selftrain.audit import Cell, paired
 from selftrain.audit.cells import judged
 from selftrain.errors import DataError
-
-
-def row(problem: str, judgement: str, answer: str | None = "1", finish: str = "stop") -> dict[str, str | None]:
-    return {"problem": problem, "judgement": judgement, "answer": answer, "finish": finish}
-
-
-def test_rows_are_counted_by_problem() -> None:
-    rows = [
-        row("b", "right"),
-        row("a", "wrong", None, "length"),
-        row("b", "wrong"),
-        row("b", "unjudged", None, "length"),
-        row("b", "wrong", None),
-    ]
-    cell = Cell.from_rows(iter(rows), {"model": "m"})
-    assert cell.problems == ("b", "a")
-    assert cell.labels == {"model": "m"}
-    assert cell.right.tolist() == [1, 0]
-    assert cell.wrong.tolist() == [2, 1]
-    assert cell.unjudged.tolist() == [1, 0]
-    assert cell.unparsed.tolist() == [1, 1]
-    assert cell.truncated.tolist() == [1, 1]
-    assert cell.n.tolist() == [3, 1]
-    assert cell.responses.tolist() == [4, 1]
-
-
-def test_no_rows_make_an_empty_cell() -> None:
-    cell = Cell.from_rows([], {})
-    assert cell.problems == ()
-    assert cell.right.shape == (0,)
-
-
-@pytest.mark.parametrize("key", ["problem", "judgement", "answer", "finish"])
-def test_a_missing_key_is_named(key: str) -> None:
-    bad = row("a", "right")
-    del bad[key]
-    with pytest.raises(DataError, match=f"row 2 has no '{key}'"):
-        Cell.from_rows([row("a", "right"), bad], {})
-
-
-def test_unknown_marks_are_refused() -> None:
-    with pytest.raises(DataError, match=r"row 1 has judgement 'maybe'.*right, wrong, unjudged"):
-        Cell.from_rows([row("a", "maybe")], {})
-    with pytest.raises(DataError, match=r"row 1 has finish 'cut'.*stop, length"):
-        Cell.from_rows([row("a", "right", finish="cut")], {})
-    with pytest.raises(DataError, match="row 1 has judgement"):
-        Cell.from_rows([{**row("a", "right"), "judgement": ["right"]}], {})
 
 
 @pytest.mark.parametrize(
@@ -73,19 +28,22 @@ def test_impossible_counts_are_refused(change: dict[str, object]) -> None:
         Cell(**{**values, **change})
 
 
+def named(names: str, right: list[int]) -> Cell:
+    """A cell of problems with one-letter names and one response each."""
+    return replace(counted(right, 1), problems=tuple(names))
+
+
 def test_pairing_cuts_to_common_problems_in_one_order() -> None:
-    first = Cell.from_rows([row("a", "right"), row("b", "wrong"), row("c", "right")], {})
-    second = Cell.from_rows([row("d", "right"), row("c", "wrong"), row("a", "right")], {})
-    pair = paired(first, second)
+    pair = paired(named("abc", [1, 0, 1]), named("dca", [1, 0, 1]))
     assert pair.first.problems == pair.second.problems == ("a", "c")
     assert pair.first.right.tolist() == [1, 1]
     assert pair.second.right.tolist() == [1, 0]
-    assert pair.unmatched == 2
+    assert pair.alone == (("b",), ("d",))
 
 
 def test_pairing_without_common_problems_is_an_error() -> None:
     with pytest.raises(DataError, match="no problem is in both logs"):
-        paired(Cell.from_rows([row("a", "right")], {}), Cell.from_rows([row("b", "right")], {}))
+        paired(named("a", [1]), named("b", [1]))
 
 
 def test_judged_drops_problems_that_one_model_has_no_mark_for() -> None:

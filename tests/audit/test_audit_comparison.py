@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from make_cells import counted, drawn
 
-from selftrain.audit import Audit, AuditSettings, Cell, compare, support_change
+from selftrain.audit import Audit, AuditSettings, Cell, compare, support_change, tally
 from selftrain.errors import DataError
 
 SETTINGS = AuditSettings(draws=200)
@@ -21,6 +20,7 @@ RNG = np.random.default_rng(11)
 CHANCE = RNG.beta(0.6, 1.4, 300)
 BETTER = CHANCE + 0.15 * (1 - CHANCE)
 NARROW = np.where(CHANCE > 0.3, 0.97, 0.0)
+NO_TEXTS = "before and after have no texts of responses: figures of length, repetition and diversity are absent"
 
 
 def figures(audit: Audit) -> dict[str, str]:
@@ -37,10 +37,10 @@ def test_a_known_gain_is_progress_and_names_every_figure() -> None:
     audit = compare(before, after, null=null, suites={"hard": (hard, hard_after)}, settings=SETTINGS)
     assert audit.verdict == "progress"
     names = ("pass@1", "pass@8", "pass@1 on hard", "retention over null", "unparsed", "truncated")
-    assert audit.because == names == tuple(figure.name for figure in audit.figures)
+    assert audit.because == names == tuple(figure.name for figure in audit.figures if figure.role != "secondary")
     assert audit.primary.low < float((BETTER - CHANCE).mean()) < audit.primary.high
     assert audit.problems_needed is None
-    assert audit.warnings == ()
+    assert audit.warnings == (NO_TEXTS,)
 
 
 def test_the_models_are_not_swapped() -> None:
@@ -56,8 +56,9 @@ def test_a_gain_that_narrows_support_is_a_reversal() -> None:
     audit = compare(before, after, null=null, settings=SETTINGS)
     assert audit.verdict == "reversal"
     assert audit.because == ("pass@1", "pass@8", "retention over null")
-    assert audit.curve.crossover is not None
-    assert 1 < audit.curve.crossover < 8
+    crossover = audit.curves["pass@k"].crossover
+    assert crossover is not None
+    assert 1 < crossover < 8
 
 
 def test_a_gain_that_costs_an_outside_suite_is_a_reversal() -> None:
@@ -99,7 +100,7 @@ def test_problems_are_matched_by_name_not_by_place() -> None:
 
 def test_pass_at_k_bands_hold_the_means() -> None:
     before, after = cells(CHANCE, BETTER)
-    curve = compare(before, after, settings=SETTINGS).curve
+    curve = compare(before, after, settings=SETTINGS).curves["pass@k"]
     assert curve.ks == list(range(1, 9))
     for low, mean, high in (
         (curve.before_low, curve.before, curve.before_high),
@@ -117,7 +118,10 @@ def test_support_is_measured_for_the_candidate_and_for_the_null() -> None:
     audit = compare(before, after, null=null, settings=SETTINGS)
     assert audit.support == support_change(before.right > 0, after.right > 0)
     assert audit.null is not None
+    assert audit.null.kind == "fresh"
     assert audit.null.support == support_change(before.right > 0, null.right > 0)
+    assert audit.null.change == audit.support
+    assert audit.null.pass_1 is not None
     assert audit.null.pass_1.difference == pytest.approx(float((null.right - before.right).mean() / 8))
     assert audit.null.pass_1.role == "secondary"
 
@@ -127,7 +131,7 @@ def test_the_same_prompt_and_greedy_figures_make_no_verdict() -> None:
     greedy = cells(CHANCE, BETTER, n=1)
     audit = compare(before, after, same_prompt=bare, greedy=(greedy[0], greedy[1]), settings=SETTINGS)
     beside = {f.name: f for f in audit.figures if f.role == "secondary"}
-    assert list(beside) == ["pass@1, same prompt", "pass@8, same prompt", "greedy pass@1"]
+    assert list(beside) == ["pass@1, same prompt", "pass@8, same prompt", "greedy pass@1", "pass^8"]
     assert beside["pass@1, same prompt"].state == "up"
     assert audit.verdict == "inconclusive"
     with pytest.raises(DataError, match="greedy logs hold several responses"):
@@ -138,19 +142,34 @@ def test_one_response_a_problem() -> None:
     before, after, null = cells(CHANCE, BETTER, CHANCE, n=1)
     audit = compare(before, after, null=null, settings=SETTINGS)
     assert list(figures(audit)) == ["pass@1", "unparsed", "truncated"]
-    assert audit.support is None
-    assert audit.null is not None
-    assert audit.null.support is None
-    assert audit.warnings == ("one response a problem: pass@k and retention guards are absent",)
-    assert audit.curve.ks == [1]
+    assert audit.curves["pass@k"].ks == [1]
+    bare = compare(before, after, settings=SETTINGS)
+    for found in (audit, bare):
+        assert found.warnings == (
+            "one response a problem is common: pass@k and retention guards are absent, and there is no null of halves",
+            NO_TEXTS,
+        )
+    assert bare.null is None
 
 
-def test_without_a_null_the_retention_guard_is_absent_and_said_so() -> None:
-    audit = compare(*cells(CHANCE, BETTER), settings=SETTINGS)
-    assert "retention over null" not in figures(audit)
-    assert audit.null is None
-    assert any("no null" in line for line in audit.warnings)
+def test_without_fresh_samples_the_null_is_made_of_halves() -> None:
+    before, after = cells(CHANCE, BETTER)
+    audit = compare(before, after, settings=SETTINGS)
     assert audit.verdict == "progress"
+    retention = next(f for f in audit.figures if f.name == "retention over null")
+    assert (retention.role, retention.problems) == ("guard", int((before.right > 0).sum()))
+    null = audit.null
+    assert null is not None
+    assert (null.kind, null.k, null.pass_1) == ("split", 4, None)
+    assert null.support["retention"] == pytest.approx(retention.before)
+    assert null.change["retention"] == pytest.approx(retention.after)
+    assert null.support["gained"] == pytest.approx(null.support["lost"])
+    assert sum(null.support[kind] for kind in ("kept", "gained", "lost", "neither")) == pytest.approx(300)
+
+
+def test_a_gain_that_narrows_support_is_seen_without_fresh_samples() -> None:
+    audit = compare(*cells(CHANCE, NARROW), settings=SETTINGS)
+    assert (audit.verdict, audit.because) == ("reversal", ("pass@1", "pass@8", "retention over null"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
@@ -193,7 +212,8 @@ def test_unmatched_and_unjudged_problems_are_dropped_and_counted() -> None:
     assert audit.counts["responses after"] == 200
     assert audit.counts["unjudged after"] == 4
     assert audit.primary.after == 0.5
-    assert "10 problems are in one log only and were left out" in audit.warnings
+    assert "10 problems are in after only, left out: p50, p51, p52, ..." in audit.warnings
+    assert (audit.alone.before, audit.alone.after) == ([], [f"p{i}" for i in range(50, 60)])
 
 
 def test_many_unjudged_responses_warn_and_bound_pass_at_one() -> None:
@@ -201,6 +221,7 @@ def test_many_unjudged_responses_warn_and_bound_pass_at_one() -> None:
     audit = compare(before, after, settings=SETTINGS)
     assert "25.0% of the responses of after are unjudged" in audit.warnings
     assert audit.bounds == {"before": [0.25, 0.5], "after": [0.5, 0.75], "difference": [0.0, 0.5]}
+    assert Audit.from_json(json.loads(json.dumps(audit.to_json()))).bounds == audit.bounds
     clean = counted([2] * 50, 4)
     assert compare(clean, clean, settings=SETTINGS).bounds is None
 
@@ -211,7 +232,7 @@ def test_unlike_settings_warn() -> None:
     warnings = compare(before, after, settings=SETTINGS).warnings
     assert "temperature differs: before 0.7, after 1.0" in warnings
     assert "responses a problem differ: before 4, after 2" in warnings
-    assert len(warnings) == 3
+    assert len(warnings) == 3  # and that there are no texts
 
 
 def test_unlike_settings_of_a_suite_and_unknown_margins_warn() -> None:
@@ -219,7 +240,7 @@ def test_unlike_settings_of_a_suite_and_unknown_margins_warn() -> None:
     suite = (counted([2] * 50, 2, temperature=0.5), counted([2] * 50, 2, temperature=0.6))
     settings = AuditSettings(draws=200, margins={"pass@9": 0.1})
     warnings = compare(before, after, suites={"far": suite}, settings=settings).warnings
-    assert "temperature differs: before 0.5, after on far 0.6" in warnings
+    assert "temperature differs: before on far 0.5, after on far 0.6" in warnings
     assert "margins name no figure of this audit: pass@9" in warnings
 
 
@@ -230,10 +251,14 @@ def test_json_is_plain_and_complete() -> None:
     assert found["verdict"] == "progress"
     assert found["figures"]["pass@1"]["difference"] == audit.primary.difference
     assert found["figures"]["pass@1"]["state"] == "up"
-    assert found["null"]["pass@1"]["problems"] == 300
+    assert found["null"]["pass_1"]["problems"] == 300
     assert found["null"]["support"]["retention"] > 0.8
-    assert found["curve"]["ks"][-1] == 8
+    assert found["curves"]["pass@k"]["ks"][-1] == 8
     assert found["settings"]["alpha"] == 0.05
+    assert list(found)[:4] == ["verdict", "because", "problems_needed", "figures"]
+    again = Audit.from_json(found)
+    assert again.to_json() == found
+    assert [figure.name for figure in again.figures] == [figure.name for figure in audit.figures]
 
 
 def test_the_audit_is_deterministic_and_seeded() -> None:
@@ -263,16 +288,86 @@ def test_any_counts_give_an_audit_or_a_data_error(table: list[tuple[tuple[int, .
     json.dumps(audit.to_json(), allow_nan=False)
 
 
-def test_identical_models_are_rarely_called_up_or_down() -> None:
-    rng, verdicts, states, runs = np.random.default_rng(2), Counter[str](), Counter[str](), 250
-    for _ in range(runs):
-        chance = rng.beta(1, 2, 60)
-        before, after, null = (drawn(chance, 8, rng, unparsed=0.1) for _ in range(3))
-        audit = compare(before, after, null=null, settings=AuditSettings(draws=100))
-        verdicts[audit.verdict] += 1
-        states[audit.primary.state] += 1
-    assert (states["up"] + states["down"]) / runs <= 0.09
-    assert (verdicts["progress"] + verdicts["reversal"] + verdicts["regress"]) / runs <= 0.09
+WORDS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+]
+
+
+def reasoned(chance: np.ndarray, variety: int, rng: np.random.Generator, words: int = 14, **labels: object) -> Cell:
+    """Eight responses a problem, each one of `variety` orders of the same words."""
+    orders = [" ".join(rng.permutation(WORDS)[:words]) for _ in range(variety)]
+    rows = [
+        {
+            "problem": f"p{i}",
+            "question": f"what is {i}?",
+            "level": str(1 + i % 3),
+            "response": orders[rng.integers(variety)],
+            "answer": "yes" if right else str(rng.integers(3)),
+            "judgement": "right" if right else "wrong",
+            "finish": "stop",
+            "nll": 0.5,
+            "tokens": 20,
+        }
+        for i, p in enumerate(chance)
+        for right in rng.random(8) < p
+    ]
+    return tally(rows, {"model": "m", **labels})
+
+
+def test_a_gain_that_costs_diversity_of_reasoning_is_a_reversal() -> None:
+    rng = np.random.default_rng(3)
+    before, after = reasoned(CHANCE, 40, rng), reasoned(BETTER, 2, rng)
+    audit = compare(before, after, settings=SETTINGS)
+    assert audit.verdict == "reversal"
+    assert "distinct-n, right" in audit.because
+    wrong = next(f for f in audit.figures if f.name == "distinct-n, wrong")
+    assert (wrong.role, wrong.state) == ("secondary", "down")
+
+
+def test_answers_alone_may_lose_their_diversity() -> None:
+    rng = np.random.default_rng(3)
+    before, after = reasoned(CHANCE, 40, rng, words=6), reasoned(BETTER, 2, rng, words=6)
+    audit = compare(before, after, settings=SETTINGS)
+    assert audit.verdict == "progress"
+    assert next(f for f in audit.figures if f.name == "distinct-n, right").role == "secondary"
+    one = compare(reasoned(CHANCE, 40, rng), after, settings=SETTINGS)
+    assert any("only one model carry reasoning (median 14 and 6 words)" in line for line in one.warnings)
+
+
+def test_everything_a_log_tells_is_measured() -> None:
+    rng = np.random.default_rng(4)
+    before, after, null = (reasoned(chance, 9, rng) for chance in (CHANCE, BETTER, CHANCE))
+    audit = compare(before, after, null=null, rounds=[before, null, after], settings=SETTINGS)
+    assert audit.warnings == ()
+    assert {figure.name for figure in audit.figures} == {
+        *("pass@1", "pass@8", "retention over null", "unparsed", "truncated", "distinct-n, right"),
+        *("pass^8", "majority@8", "gap of the vote", "Brier score of the vote", "answer entropy"),
+        *("gap of the likeliest", "distinct-n, wrong", "words", "tokens", "token entropy", "repetition"),
+    }
+    assert set(audit.curves) == {"pass@k", "pass^k", "majority@k"}
+    assert audit.curves["majority@k"].ks == [1, 2, 4, 8]
+    assert audit.levels is not None
+    assert (audit.levels.names, audit.levels.problems) == (["1", "2", "3"], [100, 100, 100])
+    assert audit.calibration is not None
+    assert audit.rounds is not None
+    assert audit.rounds.pass_1[0] == pytest.approx(audit.primary.before)
+    assert audit.sets is not None
+    assert audit.null is not None
+    assert audit.null.sets is not None
+    json.dumps(audit.to_json(), allow_nan=False)
 
 
 def test_importing_the_audit_is_light() -> None:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selftrain.audit import distinct_n, expectation_adjusted_distinct, semantic_diversity
+from selftrain.audit.detail import TEXTS
+from selftrain.audit.diversity import distinct_prefixes, equation_prefixes, semantic_prefixes
 
 REPEATED = ["i am going", "i am going", "lets go i i"]
 
@@ -83,3 +85,64 @@ def test_semantic_second_computation(seed: int, count: int) -> None:
 def test_semantic_wrong_shape_is_named() -> None:
     with pytest.raises(ValueError, match="embeddings"):
         semantic_diversity([1.0, 2.0])
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "c", "d e", " ", "a\nb"]), max_size=9).map(" ".join)
+
+
+@given(st.lists(st.lists(WORDS, max_size=TEXTS + 2), max_size=4))
+def test_distinct_prefixes_are_distinct_n_of_the_first_texts(sets: list[list[str]]) -> None:
+    found = distinct_prefixes(sets)
+    assert found.shape == (len(sets), TEXTS - 1)
+    for row, texts in zip(found, sets, strict=True):
+        for m, value in enumerate(row, start=2):
+            mean = sum(distinct_n(texts[:m], n) for n in range(1, 6)) / 5
+            assert value == pytest.approx(mean if m <= len(texts) else math.nan, abs=1e-12, nan_ok=True)
+
+
+def test_distinct_prefixes_do_not_depend_on_the_other_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    sets = [[" ".join(rng.choice(list("abcdef"), 12)) for _ in range(count)] for count in (8, 1, 0, 5, 8, 3)]
+    together = distinct_prefixes(sets)
+    monkeypatch.setattr("selftrain.audit.diversity._WORDS", 100)
+    np.testing.assert_array_equal(distinct_prefixes(sets), together)
+    np.testing.assert_array_equal(np.concatenate([distinct_prefixes([texts]) for texts in sets]), together)
+
+
+def test_distinct_prefixes_refuse_a_set_too_large_to_number() -> None:
+    with pytest.raises(ValueError, match="a set of texts has 2100000 words"):
+        distinct_prefixes([["a " * 2_100_000]])
+
+
+def test_equation_prefixes_pool_the_equations_of_the_first_texts() -> None:
+    texts = ["none", "1+1=2", "1 + 1 = 2 and 2*2=4", "none", "2 x 2 = 4"]
+    found = equation_prefixes([texts, texts[:2], ["none"] * 3, []])
+    np.testing.assert_allclose(found[0, :4], [1, 2 / 3, 2 / 3, 0.5])
+    assert np.isnan(found[0, 4:]).all()
+    assert found[1, 0] == 1
+    assert np.isnan(found[1, 1:]).all()
+    assert np.isnan(found[2:]).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, TEXTS + 1), max_size=130))
+def test_semantic_prefixes_are_semantic_diversity_of_the_first_texts(seed: int, counts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    rows = {f"{i} {j}": rng.normal(size=3) for i, count in enumerate(counts) for j in range(count)}
+    asked = []
+
+    def embed(texts: list[str]) -> list[np.ndarray]:
+        asked.append(len(texts))
+        return [rows[text] for text in texts]
+
+    sets = [[f"{i} {j}" for j in range(count)] for i, count in enumerate(counts)]
+    found = semantic_prefixes(sets, embed)
+    assert max(asked, default=0) <= 64 * TEXTS
+    for row, texts in zip(found, sets, strict=True):
+        for m, value in enumerate(row, start=2):
+            whole = semantic_diversity([rows[text] for text in texts[:m]]) if m <= len(texts) else math.nan
+            assert value == pytest.approx(whole, abs=1e-9, nan_ok=True)
+
+
+def test_semantic_prefixes_want_a_row_for_each_text() -> None:
+    with pytest.raises(ValueError, match="one row for each of 2 texts"):
+        semantic_prefixes([["a", "b"]], lambda texts: np.ones((1, 3)))

@@ -2,19 +2,10 @@
 
 import numpy as np
 import pytest
-from make_cells import counted, drawn
 
-from selftrain.audit import AuditSettings, mcnemar_exact
-from selftrain.audit.figures import (
-    Difference,
-    common_k,
-    guarded,
-    pass_difference,
-    retention_difference,
-    share_difference,
-    two_sided,
-    with_k,
-)
+from selftrain.audit import AuditSettings
+from selftrain.audit.figures import Difference, differences, guarded, two_sided
+from selftrain.audit.measures import Measured
 from selftrain.audit.statistics import estimate
 
 SETTINGS = AuditSettings(draws=500)
@@ -69,71 +60,62 @@ def test_a_guard_falls_on_the_side_of_a_two_sided_interval() -> None:
     assert figure.state == "unknown"
 
 
-def test_pass_at_one_is_the_mean_share_of_right_responses() -> None:
-    found = pass_difference("pass@1", counted([1, 2, 0], 4), counted([2, 4, 1], [4, 4, 2]), 1, SETTINGS)
-    assert found.before == pytest.approx(0.25)
-    assert found.after == pytest.approx(2 / 3)
-    assert found.estimate.value == pytest.approx(2 / 3 - 0.25)
-    assert found.exact_p is None
+def test_the_family_of_guards_is_configurable() -> None:
+    losses = [difference(-0.13, 0.6), *[difference(-0.12, 0.6)] * 5]
+    states = {
+        family: guarded(losses, AuditSettings(draws=500, family=family))[0].state
+        for family in ("holm", "benjamini_hochberg", "none")
+    }
+    assert states == {"holm": "unknown", "benjamini_hochberg": "down", "none": "down"}
 
 
-def test_one_response_a_problem_is_tested_by_mcnemar() -> None:
-    before, after = counted([0] * 9 + [1] * 11, 1), counted([1] * 9 + [0] + [1] * 10, 1)
-    figure = two_sided(pass_difference("pass@1", before, after, 1, SETTINGS), SETTINGS, "primary")
-    assert figure.p == mcnemar_exact(1, 9)
-    assert figure.state == "up"
-    assert two_sided(pass_difference("pass@1", after, before, 1, SETTINGS), SETTINGS, "primary").state == "down"
+def measured(before: list[float], after: list[float], **rest: object) -> Measured:
+    return Measured(name="x", before=np.array(before), after=np.array(after), **rest)  # type: ignore[arg-type]
 
 
-def test_five_of_five_gains_are_not_significant_by_mcnemar() -> None:
-    before, after = counted([0] * 100, 1), counted([1] * 5 + [0] * 95, 1)
-    assert two_sided(pass_difference("pass@1", before, after, 1, SETTINGS), SETTINGS, "primary").state == "unknown"
+def test_problems_that_are_not_known_for_both_are_left_out() -> None:
+    found = differences([measured([0.1, np.nan, 0.3, 0.5], [0.2, 0.9, np.nan, 0.9])], SETTINGS)[0]
+    assert (found.before, found.after) == (pytest.approx(0.3), pytest.approx(0.55))
+    assert found.estimate.problems == 2
+    assert found.estimate.value == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("name", ["unparsed", "truncated"])
-def test_more_unparsed_or_truncated_responses_are_a_loss(name: str) -> None:
-    clean, dirty = counted([1] * 80, 4), counted([1] * 80, 4, **{name: [2] * 40 + [1] * 40})
-    worse = guarded([share_difference(name, clean, dirty, SETTINGS)], SETTINGS)[0]
-    assert (worse.before, worse.after, worse.better) == (0, 0.375, "lower")
-    assert worse.difference == pytest.approx(-0.375)
-    assert worse.state == "down"
-    assert guarded([share_difference(name, dirty, clean, SETTINGS)], SETTINGS)[0].state == "up"
+def test_what_is_known_for_no_problem_is_left_out() -> None:
+    unknown = [np.nan, np.nan]
+    weightless = measured([0.5, 0.5], [0.5, 0.5], weights=np.zeros(2))
+    assert differences([measured(unknown, [0.1, 0.2]), weightless], SETTINGS) == []
 
 
-def test_shares_have_their_own_denominators() -> None:
-    before = counted([1, 1], 2)
-    after = counted([1, 1], 2, unjudged=2, unparsed=1, truncated=1)
-    assert share_difference("unparsed", before, after, SETTINGS).after == 0.5
-    assert share_difference("truncated", before, after, SETTINGS).after == 0.25
-
-
-def test_retention_is_measured_against_the_null() -> None:
-    before = counted([1, 2, 4, 3, 0, 0], 4)
-    after = counted([1, 0, 4, 0, 3, 0], 4)
-    null = counted([0, 2, 4, 3, 1, 0], 4)
-    found = retention_difference(before, after, null, 4, SETTINGS)
-    assert (found.before, found.after) == (0.75, 0.5)
-    assert found.estimate.value == pytest.approx(-0.25)
-    assert found.estimate.problems == 4
-
-
-def test_retention_of_an_unchanged_model_is_held_and_of_a_narrowed_one_down() -> None:
+def test_figures_are_estimated_together_as_they_are_alone() -> None:
     rng = np.random.default_rng(0)
-    chance = rng.beta(0.5, 2, 400)
-    before, null, same = (drawn(chance, 8, rng) for _ in range(3))
-    narrowed = drawn(np.where(chance > 0.3, 0.9, 0.0), 8, rng)
-    state = [
-        guarded([retention_difference(before, after, null, 8, SETTINGS)], SETTINGS)[0].state
-        for after in (same, narrowed)
-    ]
-    assert state == ["held", "down"]
+    sides = [measured(list(rng.random(40)), list(rng.random(40))) for _ in range(3)]
+    sides.append(measured(list(rng.random(40)), list(rng.random(40)), weights=rng.random(40)))
+    sides.append(measured([*rng.random(39), np.nan], list(rng.random(40))))
+    together = differences(sides, SETTINGS)
+    alone = [differences([one], SETTINGS)[0] for one in sides]
+    assert [one.estimate.error for one in together] == pytest.approx([one.estimate.error for one in alone])
+    assert [(one.before, one.after) for one in together] == [(one.before, one.after) for one in alone]
 
 
-def test_a_few_unjudged_responses_do_not_lower_k_for_all() -> None:
-    full, holes = counted([1] * 100, 8), counted([1] * 100, [3] * 5 + [8] * 95)
-    assert common_k(full, holes) == 8
-    kept = with_k(8, full, holes)
-    assert [len(cell.problems) for cell in kept] == [95, 95]
-    assert kept[0].problems == kept[1].problems == holes.problems[5:]
-    assert common_k(full, counted([1] * 100, [3] * 6 + [8] * 94)) == 3
-    assert common_k(counted([1] * 10, 4), counted([1] * 10, [2] + [8] * 9)) == 2
+def test_a_ratio_is_weighted() -> None:
+    found = differences([measured([0.0, 1.0], [1.0, 1.0], weights=np.array([1.0, 3.0]))], SETTINGS)[0]
+    assert (found.before, found.after, found.estimate.value) == (0.75, 1.0, 0.25)
+
+
+def test_better_says_which_way_is_a_gain() -> None:
+    lower, neither = (measured([2.0, 3.0], [1.0, 1.0], better=better, span=None) for better in ("lower", "neither"))
+    assert [one.estimate.value for one in differences([lower, neither], SETTINGS)] == [1.5, -1.5]
+
+
+def test_an_interval_of_unbounded_values_may_leave_one() -> None:
+    rng = np.random.default_rng(1)
+    words = measured(list(rng.normal(60, 5, 50)), list(rng.normal(20, 5, 50)), span=None)
+    low, high = differences([words], SETTINGS)[0].estimate.interval(0.05)
+    assert -45 < low < -40 < high < -35
+
+
+def test_one_problem_holds_no_guard() -> None:
+    found = differences([measured([0.6], [0.58], span=2.0)], SETTINGS)
+    assert guarded(found, SETTINGS)[0].state == "unknown"
+    low, high = found[0].estimate.interval(0.05)
+    assert low < -1 < 1 < high

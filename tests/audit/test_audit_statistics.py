@@ -84,6 +84,30 @@ def test_a_few_losses_are_not_taken_for_all_there_are() -> None:
     assert low == pytest.approx(-stats.binomtest(2, 100).proportion_ci(0.95, method="exact").high)
 
 
+def test_a_gain_at_the_bound_is_no_loss() -> None:
+    # Rounded to 12 digits the value exceeds the bound, which was made of itself.
+    value = 0.0854846079977386
+    found = estimate([value], bounds=(-value, value), draws=200, seed=0)
+    assert found.p_below(-0.05) > 0.5
+    assert found.p_below(value) > 0.5
+    assert found.interval(0.05)[1] == value
+
+
+def test_one_small_change_does_not_bound_the_ones_nobody_saw() -> None:
+    share = stats.binomtest(1, 15).proportion_ci(0.95, method="exact").high
+    found = quick([0.125] + [0.0] * 14)
+    assert found.interval(0.05)[1] == pytest.approx(share * (0.125 + 1) / 2)
+
+
+def test_coverage_of_rare_changes_of_very_different_size() -> None:
+    rng, runs, hits = np.random.default_rng(5), 1000, 0
+    sizes, chances = np.array([0.0, 0.125, 1.0]), [0.83, 0.09, 0.08]
+    for _ in range(runs):
+        low, high = quick(rng.choice(sizes, 15, p=chances), draws=200).interval(0.05)
+        hits += low <= sizes @ chances <= high
+    assert hits / runs >= 0.93
+
+
 def test_sides_are_not_swapped() -> None:
     gains = quick([1.0] * 4 + [0.0] * 96)
     losses = quick([-1.0] * 4 + [0.0] * 96)

@@ -4,17 +4,20 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from make_audit import full_audit
 from make_cells import counted, drawn
 from rich.console import Console
 
 from selftrain.audit import Audit, AuditSettings, compare, table, verdict_line
+from selftrain.audit.table import WIDTH, printed
 
 SETTINGS = AuditSettings(draws=300)
 
 
-def printed(audit: Audit) -> str:
+def drawn_table(audit: Audit, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=80, force_terminal=False).print(table(audit))
+    Console(file=out, width=width, force_terminal=False).print(table(audit))
     return out.getvalue()
 
 
@@ -27,7 +30,7 @@ def progress() -> Audit:
 
 def test_table_has_a_row_for_every_figure_and_fits() -> None:
     audit = progress()
-    text = printed(audit)
+    text = drawn_table(audit)
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "\x1b" not in text
     for figure in audit.figures:
@@ -40,7 +43,7 @@ def test_table_has_a_row_for_every_figure_and_fits() -> None:
 def test_a_long_suite_name_folds_and_the_numbers_stay() -> None:
     audit = progress()
     first = replace(audit.figures[1], name="pass@1 on " + "x" * 60)
-    text = printed(replace(audit, figures=(audit.figures[0], first)))
+    text = drawn_table(replace(audit, figures=(audit.figures[0], first)))
     assert all(len(line) <= 80 for line in text.splitlines())
     assert f"{first.low:+.3f} {first.high:+.3f}" in text
 
@@ -59,8 +62,51 @@ def test_the_sentence_of_regress_and_of_no_conclusion() -> None:
     good, bad = counted([3] * 100, 4), counted([1] * 100, 4, truncated=4)
     line = verdict_line(compare(good, bad, settings=SETTINGS))
     assert line.startswith("regress: pass@1 fell by -0.500")
-    assert line.endswith("; down: truncated")
+    assert line.endswith("; down: retention over null, truncated")
     audit = compare(good, good, settings=SETTINGS)
     line = verdict_line(audit)
     assert line.startswith("inconclusive: pass@1 changed by +0.000")
     assert line.endswith(f"; about {audit.problems_needed} problems would settle it")
+
+
+def test_what_decides_comes_first_and_what_is_neither_better_nor_worse_last() -> None:
+    lines = printed(full_audit()).splitlines()
+    places = {line.split("  ")[0].strip() or line.strip(): i for i, line in reversed(list(enumerate(lines)))}
+    order = [
+        "pass@1",
+        "NLL on book",
+        "pass@1, same prompt",
+        "repetition",
+        "neither way is better:",
+        "answer entropy",
+        "words",
+    ]
+    assert [places[name] for name in order] == sorted(places[name] for name in order)
+    for above, below in (("NLL on book", "pass@1, same prompt"), ("repetition", "neither way is better:")):
+        assert places[below] == places[above] + 2
+        assert lines[places[below] - 1] == ""
+    assert lines[places["neither way is better:"]].split() == ["neither", "way", "is", "better:", "change"]
+    beside = lines[places["answer entropy"] :][:4]
+    assert [line.split()[-1] for line in beside] == ["fell", "fell", "fell", "unclear"]
+
+
+def test_lengths_have_one_decimal() -> None:
+    lines = [line.split() for line in printed(full_audit()).splitlines()]
+    (words,) = [line for line in lines if line[:1] == ["words"]]
+    assert all(len(number.partition(".")[2]) == 1 for number in words[1:6])
+    assert float(words[2]) - float(words[1]) == pytest.approx(float(words[3]))
+
+
+def test_all_of_an_audit_is_printed_in_lines_that_fit() -> None:
+    audit = replace(full_audit(), warnings=("three | things [red]differ[/red]", "x" * 300))
+    text = printed(audit)
+    assert all(len(line) <= WIDTH for line in text.splitlines())
+    assert text.index("truncated ") < text.index("Null, ") < text.index("Warning: three | things [red]differ[/red]")
+    assert text.index("x" * 90) < text.index("\nreversal: pass@1 rose by ")
+    assert not text.startswith(("\n", "  "))
+
+
+def test_names_do_not_control_the_terminal() -> None:
+    text = printed(full_audit(lambda name: f"\x1b[2J{name}\n\u202e[red]\0", count=20, each=4))
+    assert all(character == "\n" or character.isprintable() for character in text)
+    assert r"down: NLL on \x1b[2Jbook \u202e[red]\x00" in text

@@ -108,7 +108,7 @@ def counted(page):
 
 def test_every_chart_is_drawn(page):
     names = page.eval_on_selector_all("[data-chart]", "nodes => nodes.map(n => n.dataset.chart)")
-    assert names == ["curve", "gains", "support", "weights-1", "funnel-1", "stages"]
+    assert names == ["curve", "gains", "support", "diversity", "weights-1", "funnel-1", "stages"]
     assert page.locator(".plot .main-svg").count() >= len(names)
     assert page.locator("#c-gains .bars path").count() > 0
 

@@ -5,6 +5,7 @@ import json
 import yaml
 from small import inside, weights
 
+from selftrain.logs import read_log
 from selftrain.models import load_model, open_model
 
 
@@ -48,10 +49,15 @@ def test_sample_then_judge(lab, model, tmp_path):
     found = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(found) == 80
     assert {row["judgement"] for row in found} == {"right", "wrong"}
+    assert all(row["nll"] > 0 and row["tokens"] <= row["max_tokens"] == 3 for row in found)
     ended = inside("judge", log, "--judge", f"{lab.folder / 'judge.py'}:kind", "--out", judged)
     assert ended.code == 0, ended.err
     again = [json.loads(line) for line in judged.read_text().splitlines()]
     assert [row["judgement"] for row in again] == [row["judgement"] for row in found]
+    one, other = (read_log(path).main for path in (log, judged))
+    assert one.right.tolist() == other.right.tolist()
+    assert one.labels == other.labels
+    assert (one.labels["temperature"], one.labels["max_tokens"]) == (1, 3)
     inside("sample", model, *words)
     assert [json.loads(line) for line in log.read_text().splitlines()] == found
 

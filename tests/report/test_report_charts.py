@@ -1,12 +1,13 @@
 """The sentences and notes of the charts say what the numbers say."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from make_run import make_run
 
-from selftrain.audit import Cell, compare
-from selftrain.report.charts import curve_chart, funnel_chart, stages_chart, support_chart
+from selftrain.audit import compare, tally
+from selftrain.report.charts import curve_chart, diversity_chart, funnel_chart, stages_chart, support_chart
 from selftrain.report.record import read_run
 
 
@@ -45,11 +46,11 @@ def test_a_funnel_without_judgements_says_so(one):
 def cell(name, counts):
     """A cell with so many judged responses to each problem, every second of them right."""
     rows = (
-        {"problem": i, "judgement": "wrong" if k % 2 else "right", "answer": "1", "finish": "stop"}
+        {"problem": str(i), "judgement": "wrong" if k % 2 else "right", "answer": "1", "finish": "stop"}
         for i, n in enumerate(counts)
         for k in range(n)
     )
-    return Cell.from_rows(rows, {"model": name, "prompt": "p", "samples": 4})
+    return tally(rows, {"model": name, "prompt": "p", "samples": 4})
 
 
 def test_charts_of_k_responses_say_how_many_problems_they_rest_on():
@@ -61,3 +62,37 @@ def test_charts_of_k_responses_say_how_many_problems_they_rest_on():
     assert "98 test problems with 4 judged responses or more." in note
     single = compare(cell("one", [1] * 100), cell("two", [1] * 100))
     assert "on 100 test problems with a judged response;" in curve_chart(single, "test").note
+
+
+def varied(name, words, mark="right"):
+    """A cell whose responses to each of 20 problems are made of so many different words."""
+    rows = (
+        {
+            "problem": str(i),
+            "judgement": mark,
+            "response": " ".join(str(i + k * w % words) for w in range(12)),
+            "index": k,
+        }
+        for i in range(20)
+        for k in range(4)
+    )
+    return tally(rows, {"model": name, "prompt": "p", "samples": 4})
+
+
+def test_diversity_is_drawn_where_texts_are_known():
+    less = diversity_chart(compare(varied("one", 12), varied("two", 2)), "test")
+    names = [name for name, *_ in less.rows]
+    assert names == ["distinct-n, right"]
+    assert re.search(
+        r"Right responses to a problem vary less than before: distinct-n 0\.\d+ to 0\.\d+\.", less.sentence
+    )
+    before, after = less.traces[1:]
+    assert (before["name"], after["name"]) == ("before", "after")
+    assert less.traces[0]["x"] == [before["x"][0], after["x"][0], None]
+    assert after["x"][0] < before["x"][0]
+    assert [f"{before['x'][0]:.3f}", f"{after['x'][0]:.3f}"] == list(less.rows[0][2:4])
+    assert "vary more than" in diversity_chart(compare(varied("two", 2), varied("one", 12)), "test").sentence
+    assert "vary about as much as" in diversity_chart(compare(varied("one", 9), varied("two", 9)), "test").sentence
+    wrong = compare(varied("one", 12, "wrong"), varied("two", 2, "wrong"))
+    assert diversity_chart(wrong, "test").sentence.startswith("Wrong responses to a problem vary less than")
+    assert diversity_chart(compare(cell("one", [4] * 9), cell("two", [4] * 9)), "test") is None

@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 from make_run import make_run
+from markupsafe import escape
 
+from selftrain.audit.words import sentences
 from selftrain.report import write_report
 from selftrain.report.page import LARGEST, embedded, page
 from selftrain.report.record import read_run
@@ -102,6 +104,28 @@ def test_the_figures_have_their_level_and_their_problems(tmp_path):
     assert found.count("Intervals are at 95 %.") == 2  # the final table and that of the round
     for figure in run.audit.figures:
         assert f'<th scope="row">{figure.name}</th>\n<td class="n">{figure.problems}</td>' in found
+
+
+def test_what_makes_no_verdict_is_folded(tmp_path):
+    run = read_run(make_run(tmp_path))
+    found = page(run)
+    shown, folded = found.split('<details class="beside">')[:2]
+    folded = folded[: folded.index("</details>")]
+    for figure in run.audit.figures:
+        assert f'<th scope="row">{figure.name}</th>' in (folded if figure.role == "secondary" else shown)
+    last = folded[folded.index("Neither way is better: after minus before.") :]
+    assert 'class="n">change</th>' in last
+    assert not re.search("state-(up|down|held)|better by", last)
+
+
+def test_what_else_was_found_is_told_once_with_its_split(tmp_path):
+    run = read_run(make_run(tmp_path, rounds=2, level=lambda i: f"<b>{i % 2}</b>"))
+    found = page(run)
+    for line in sentences(run.audit):
+        assert found.count(f"<li>{escape(line)}</li>") == 1
+    assert "the models of all rounds on the select split. The null is" in found
+    assert "pass@1 of the 3 models in order, 12 problems: " in found
+    assert "pass@1 by level: &lt;b&gt;0&lt;/b&gt; 0." in found
 
 
 def test_the_page_carries_every_problem_and_response(plain):

@@ -49,7 +49,7 @@ def test_undefined_numbers_survive_json(folder):
     again = Audit.from_json(values)
     assert again.primary.low != again.primary.low
     assert again.to_json()["support"]["retention"] is None
-    assert Audit.from_json({**values, "support": None, "null": None}).support is None
+    assert Audit.from_json({**values, "sets": None, "null": None}).null is None
 
 
 def test_every_test_response_is_found_with_its_judgement(run):

@@ -1,18 +1,13 @@
 """What one (model, suite, prompt, sampling settings) came to, problem by problem."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selftrain.audit.detail import Counts, Detail, Votes
 from selftrain.errors import DataError
-
-Counts = NDArray[np.int64]
-
-_MARKS = ("right", "wrong", "unjudged")
-_FINISHES = ("stop", "length")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,18 +22,21 @@ class Cell:
     wrong: Counts
     unjudged: Counts
     """Responses no judge could mark; they leave n."""
-    unparsed: Counts
-    """Judged responses without an answer."""
-    truncated: Counts
-    """Responses, judged or not, that were cut at the token cap."""
+    unparsed: Counts | None
+    """Judged responses without an answer; None if the log does not say."""
+    truncated: Counts | None
+    """Responses, judged or not, that were cut at the token cap; None if the log does not say."""
+    detail: Detail | None = None
+    """What the log tells beyond counts."""
 
     def __post_init__(self) -> None:
-        counts = (self.right, self.wrong, self.unjudged, self.unparsed, self.truncated)
+        counts = [self.right, self.wrong, self.unjudged]
+        counts += [count for count in (self.unparsed, self.truncated) if count is not None]
         if any(count.shape != (len(self.problems),) or (count < 0).any() for count in counts):
             raise ValueError(f"counts must be 0 or more, one for each of the {len(self.problems)} problems")
-        if (self.unparsed > self.n).any():
+        if self.unparsed is not None and (self.unparsed > self.n).any():
             raise ValueError("unparsed counts must be part of the judged responses")
-        if (self.responses < 1).any() or (self.truncated > self.responses).any():
+        if (self.responses < 1).any() or (self.truncated is not None and (self.truncated > self.responses).any()):
             raise ValueError("every problem needs a response, and truncated counts must be part of the responses")
         if len(set(self.problems)) < len(self.problems):
             raise ValueError("problems must be all different")
@@ -53,23 +51,6 @@ class Cell:
         """All responses of each problem."""
         return self.n + self.unjudged
 
-    @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Any]) -> "Cell":
-        """Count logged responses; problems keep the order in which they first appear.
-
-        A row has `problem` (id), `judgement` (right, wrong or unjudged), `answer` (None: no answer was
-        found) and `finish` (stop or length). Raises DataError for rows without these.
-        """
-        counts: dict[str, list[int]] = {}
-        for number, row in enumerate(rows, start=1):
-            mark, finish = _checked(row, number)
-            tally = counts.setdefault(str(row["problem"]), [0] * 5)
-            tally[_MARKS.index(mark)] += 1
-            tally[3] += mark != "unjudged" and row["answer"] is None
-            tally[4] += finish == "length"
-        table = np.array(list(counts.values()), dtype=np.int64).reshape(-1, 5)
-        return cls(dict(labels), tuple(counts), *(np.ascontiguousarray(column) for column in table.T))
-
     def take(self, problems: Sequence[str]) -> "Cell":
         """The same cell cut to some of its problems, in the order given."""
         place = {problem: index for index, problem in enumerate(self.problems)}
@@ -80,8 +61,9 @@ class Cell:
             right=self.right[index],
             wrong=self.wrong[index],
             unjudged=self.unjudged[index],
-            unparsed=self.unparsed[index],
-            truncated=self.truncated[index],
+            unparsed=None if self.unparsed is None else self.unparsed[index],
+            truncated=None if self.truncated is None else self.truncated[index],
+            detail=self.detail and self.detail.take(index),
         )
 
 
@@ -90,21 +72,25 @@ class Pair(NamedTuple):
 
     first: Cell
     second: Cell
-    unmatched: int
-    """Problems that only one of the two had."""
+    alone: tuple[tuple[str, ...], tuple[str, ...]]
+    """Problems that only the first had, and only the second."""
 
 
 def paired(first: Cell, second: Cell) -> Pair:
     """Cut two cells to their common problems, in the first one's order; DataError when there are none."""
-    known = set(second.problems)
-    common = [problem for problem in first.problems if problem in known]
+    common = set(first.problems) & set(second.problems)
     if not common:
         raise DataError(
             f"no problem is in both logs ({len(first.problems)} and {len(second.problems)} problems): "
             "give two logs of the same problems"
         )
-    unmatched = len(first.problems) + len(second.problems) - 2 * len(common)
-    return Pair(first.take(common), second.take(common), unmatched)
+    order = [problem for problem in first.problems if problem in common]
+    alone = (_without(first, common), _without(second, common))
+    return Pair(first.take(order), second.take(order), alone)
+
+
+def _without(cell: Cell, common: set[str]) -> tuple[str, ...]:
+    return tuple(problem for problem in cell.problems if problem not in common)
 
 
 def judged(first: Cell, second: Cell) -> tuple[Cell, Cell]:
@@ -119,11 +105,11 @@ def judged(first: Cell, second: Cell) -> tuple[Cell, Cell]:
     return pair.first.take(keep), pair.second.take(keep)
 
 
-def _checked(row: Mapping[str, Any], number: int) -> tuple[str, str]:
-    for key in ("problem", "judgement", "answer", "finish"):
-        if key not in row:
-            raise DataError(f"row {number} has no {key!r}: every logged response needs one")
-    for key, allowed in (("judgement", _MARKS), ("finish", _FINISHES)):
-        if row[key] not in allowed:
-            raise DataError(f"row {number} has {key} {str(row[key])[:40]!r}: use one of {', '.join(allowed)}")
-    return row["judgement"], row["finish"]
+def votes_of(*cells: Cell) -> list[tuple[Votes, Counts]]:
+    """Of each cell the votes, and how many judged responses of each problem have none; empty unless all tell them."""
+    found = [
+        (cell.detail.votes, cell.unparsed)
+        for cell in cells
+        if cell.detail and cell.detail.votes and cell.unparsed is not None
+    ]
+    return found if len(found) == len(cells) else []

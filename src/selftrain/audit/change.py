@@ -22,13 +22,19 @@ def support_change(base: ArrayLike, new: ArrayLike) -> dict[str, float]:
             raise ValueError(f"{name} must be a flat list of flags or shares between 0 and 1")
     if b.shape != a.shape:
         raise ValueError(f"new must be as long as base, got {a.size} and {b.size}")
-    kept, gained, lost = float(b @ a), float((1 - b) @ a), float(b @ (1 - a))
+    return support_of(kept=float(b @ a), base=float(b.sum()), new=float(a.sum()), problems=b.size)
+
+
+def support_of(*, kept: float, base: float, new: float, problems: int) -> dict[str, float]:
+    """What `support_change` tells, from how many (expected) problems both, the base and the new model solve."""
+    # Rounding could leave a residue below 0.
+    gained, lost = max(new - kept, 0.0), max(base - kept, 0.0)
     retention, discovery = _ratio(kept, kept + lost), _ratio(gained, kept + gained)
     return {
         "kept": kept,
         "gained": gained,
         "lost": lost,
-        "neither": float((1 - b) @ (1 - a)),
+        "neither": max(problems - kept - gained - lost, 0.0),
         "retention": retention,
         "discovery": discovery,
         "harmonic": 0.0 if retention == discovery == 0 else _ratio(2 * retention * discovery, retention + discovery),

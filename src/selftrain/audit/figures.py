@@ -1,24 +1,18 @@
-"""The figures of an audit: what is measured on two cells, and the state each figure ends in."""
+"""The figures of an audit: what was measured, with its interval and the state it ends in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from selftrain.audit.cells import Cell
-from selftrain.audit.passing import pass_curve
+from selftrain.audit.measures import Better, Measured, Role
+from selftrain.audit.number import Number
 from selftrain.audit.settings import AuditSettings
-from selftrain.audit.significance import holm, mcnemar_exact
-from selftrain.audit.statistics import Estimate, estimate, problems_needed
+from selftrain.audit.significance import benjamini_hochberg, holm
+from selftrain.audit.statistics import Estimate, bootstrap_errors, problems_needed
 
-Role = Literal["primary", "guard", "secondary"]
 State = Literal["up", "down", "held", "unknown"]
-Better = Literal["higher", "lower"]
-
-_REACHED = 0.95
-"""Share of problems that must have k judged responses, so that a few unjudged ones do not lower k for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +25,22 @@ class Figure:
 
     name: str
     role: Role
-    before: float
-    after: float
+    before: Number
+    after: Number
     better: Better
-    """Which way is good; shares of unparsed and truncated responses are better lower."""
-    difference: float
-    """How much better after is than before: a negative number is a loss whichever way is good."""
-    low: float
-    high: float
+    """Which way is good; shares of unparsed and truncated responses are better lower, lengths neither."""
+    difference: Number
+    """How much better after is than before: a negative number is a loss whichever way is good. After minus
+    before where neither way is."""
+    low: Number
+    high: Number
     """The interval of the difference at level `1 - alpha`."""
     margin: float
     """0 for the primary and secondary figures, which are tested against no difference."""
     state: State
     problems: int
-    """Problems the figure rests on."""
-    p: float
+    """Problems the figure rests on; pieces of text for NLL."""
+    p: Number
     """Two-sided, of no difference; for a guard one-sided, of a loss within the margin, after Holm."""
     problems_needed: int
     """For 80 % power: to see `min_effect`, or for a guard to be held when nothing changed."""
@@ -64,9 +59,31 @@ class Difference:
     before: float
     after: float
     estimate: Estimate
+    role: Role = "secondary"
     better: Better = "higher"
     exact_p: float | None = None
     """p of an exact test that replaces the estimate's."""
+
+
+def differences(measured: Sequence[Measured], settings: AuditSettings) -> list[Difference]:
+    """The estimates, in order; means over equally many problems see the same resamples.
+
+    What is known for no problem is left out.
+    """
+    columns = [_column(one) for one in measured]
+    alike: dict[tuple[int, int], list[int]] = {}
+    for place, (values, _, _, _) in enumerate(columns):
+        weighted = measured[place].weights is not None
+        alike.setdefault((len(values), place if weighted else -1), []).append(place)
+    found: dict[int, Difference] = {}
+    for (count, _), places in alike.items():
+        if count:
+            weights = columns[places[0]][3]
+            gains = np.column_stack([columns[place][0] for place in places])
+            errors = bootstrap_errors(gains, weights, settings.draws, settings.seed)
+            for place, error in zip(places, errors.tolist(), strict=True):
+                found[place] = _difference(measured[place], columns[place], error)
+    return [found[place] for place in sorted(found)]
 
 
 def two_sided(difference: Difference, settings: AuditSettings, role: Literal["primary", "secondary"]) -> Figure:
@@ -79,13 +96,14 @@ def two_sided(difference: Difference, settings: AuditSettings, role: Literal["pr
 
 
 def guarded(differences: Sequence[Difference], settings: AuditSettings) -> list[Figure]:
-    """Guards: down by Holm over all of them, one-sided at alpha / 2, the side of a two-sided interval.
+    """Guards: down by `settings.family` over all of them, one-sided at alpha / 2, the side of a two-sided interval.
 
     That every guard holds is an intersection-union test: each is tested at the full level, no correction is
     due.
     """
     margins = [settings.margin_of(difference.name) for difference in differences]
-    ps = holm([d.estimate.p_below(-margin) for d, margin in zip(differences, margins, strict=True)])
+    alone = np.array([d.estimate.p_below(-margin) for d, margin in zip(differences, margins, strict=True)])
+    ps = _CORRECTIONS[settings.family](alone)
     figures = []
     for difference, margin, p in zip(differences, margins, ps.tolist(), strict=True):
         low, _ = difference.estimate.interval(settings.alpha)
@@ -95,75 +113,38 @@ def guarded(differences: Sequence[Difference], settings: AuditSettings) -> list[
     return figures
 
 
-def common_k(*cells: Cell) -> int:
-    """The largest k that at least 95 % of the problems have judged responses for in every cell."""
-    return int(np.sort(_smallest_n(*cells))[int((1 - _REACHED) * len(cells[0].problems))])
+_CORRECTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "holm": holm,
+    "benjamini_hochberg": benjamini_hochberg,
+    "none": np.asarray,
+}
+_Column = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def with_k(k: int, *cells: Cell) -> list[Cell]:
-    """The cells cut to the problems that have k judged responses in each of them."""
-    keep = np.flatnonzero(_smallest_n(*cells) >= k)
-    return [cell.take([cells[0].problems[i] for i in keep]) for cell in cells]
+def _column(measured: Measured) -> _Column:
+    """Gain, before, after and weight of the problems that are known for both."""
+    before, after = measured.before, measured.after
+    known = np.isfinite(before) & np.isfinite(after)
+    weights = np.ones(len(before)) if measured.weights is None else measured.weights
+    if measured.weights is not None and not (weights[known] > 0).any():
+        known = np.zeros_like(known)
+    b, a = before[known], after[known]
+    return (b - a if measured.better == "lower" else a - b), b, a, weights[known]
 
 
-def solved(cell: Cell, k: int) -> NDArray[np.float64]:
-    """pass@k of every problem, shape [problems]; at k = n it is 1 for a problem ever solved and else 0."""
-    return pass_curve(cell.n, cell.right, k)[:, -1]
-
-
-def pass_difference(name: str, before: Cell, after: Cell, k: int, settings: AuditSettings) -> Difference:
-    """Mean pass@k of two cells over the same problems; at one response a problem the test is McNemar's."""
-    b, a = solved(before, k), solved(after, k)
-    single = int(before.n.max()) == int(after.n.max()) == 1
-    p = mcnemar_exact(int(((b == 1) & (a == 0)).sum()), int(((b == 0) & (a == 1)).sum())) if single else None
-    return _difference(name, b, a, settings, exact_p=p)
-
-
-def retention_difference(before: Cell, after: Cell, null: Cell, k: int, settings: AuditSettings) -> Difference:
-    """Share of the problems the parent solves at k that the candidate solves too, against the null's share.
-
-    The parent loses some to chance alone, so its fresh samples (the null) set the mark. Source: arXiv
-    2507.14843 (retention), arXiv 2608.20290 (the null).
-    """
-    b, a, again = solved(before, k), solved(after, k), solved(null, k)
-    found = estimate(a - again, b, bounds=(-1, 1), draws=settings.draws, seed=settings.seed)
-    total = b.sum() or np.nan
+def _difference(measured: Measured, column: _Column, error: float) -> Difference:
+    gain, before, after, weights = column
+    seen = float(max(after.max() - before.min(), before.max() - after.min(), 0.0))
+    reach = seen if measured.span is None else measured.span
+    total = weights.sum()
     return Difference(
-        name="retention over null",
-        before=float(b @ again / total),
-        after=float(b @ a / total),
-        estimate=found,
-    )
-
-
-def share_difference(
-    name: Literal["unparsed", "truncated"], before: Cell, after: Cell, settings: AuditSettings
-) -> Difference:
-    """Mean share of unparsed (of judged) or truncated (of all) responses; better lower."""
-    b, a = (
-        cell.unparsed / cell.n if name == "unparsed" else cell.truncated / cell.responses for cell in (before, after)
-    )
-    return _difference(name, b, a, settings, better="lower")
-
-
-def _difference(
-    name: str,
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-    settings: AuditSettings,
-    *,
-    better: Better = "higher",
-    exact_p: float | None = None,
-) -> Difference:
-    gain = after - before if better == "higher" else before - after
-    found = estimate(gain, bounds=(-1, 1), draws=settings.draws, seed=settings.seed)
-    return Difference(
-        name=name,
-        before=float(before.mean()),
-        after=float(after.mean()),
-        estimate=found,
-        better=better,
-        exact_p=exact_p,
+        name=measured.name,
+        before=float(weights @ before / total),
+        after=float(weights @ after / total),
+        estimate=Estimate.of(gain, weights, error, (-reach, reach)),
+        role=measured.role,
+        better=measured.better,
+        exact_p=measured.exact_p,
     )
 
 
@@ -193,7 +174,3 @@ def _figure(
         p=p,
         problems_needed=problems_needed(difference.estimate, effect, settings.alpha),
     )
-
-
-def _smallest_n(*cells: Cell) -> NDArray[np.int64]:
-    return np.asarray(np.min([cell.n for cell in cells], axis=0))

@@ -1,11 +1,13 @@
 """From counts of right responses to pass@k, pass^k, majority@k and the k where two models cross."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from selftrain.audit.detail import Votes
+from selftrain.audit.votes import majority_curve
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -50,12 +52,10 @@ def majority_at_k(answers: Sequence[str | None], gold: str, k: int) -> float:
     if not 1 <= k <= len(answers):
         raise ValueError(f"k must be between 1 and the {len(answers)} answers, got {k}")
     votes = Counter(answers)
-    silent, for_gold = votes.pop(None, 0), votes.pop(gold, 0)
-    won = sum(
-        math.comb(for_gold, size) * _share_of_ties(list(votes.values()), silent, size, k - size)
-        for size in range(1, min(for_gold, k) + 1)
-    )
-    return won / math.comb(len(answers), k)
+    silent = votes.pop(None, 0)
+    right = np.array([answer == gold for answer in votes], dtype=np.bool_)
+    one = Votes(np.array(list(votes.values()), dtype=np.int64), right, np.array([len(votes)]))
+    return float(majority_curve(one, [silent], [k])[0, 0])
 
 
 def crossover_k(ks: Sequence[int], base: Sequence[float], new: Sequence[float]) -> int | None:
@@ -66,21 +66,6 @@ def crossover_k(ks: Sequence[int], base: Sequence[float], new: Sequence[float]) 
     if not len(ks) == len(base) == len(new):
         raise ValueError(f"ks, base and new must be equally long, got {len(ks)}, {len(base)} and {len(new)}")
     return min((k for k, b, a in zip(ks, base, new, strict=True) if b > a), default=None)
-
-
-def _share_of_ties(rivals: list[int], silent: int, size: int, rest: int) -> float:
-    """Sum over the ways to draw `rest` more, no rival above `size`, of 1 / (1 + rivals at exactly `size`)."""
-    # ways[t][m]: how to draw m responses so far with t rivals tied, as exact integers.
-    ways = [[math.comb(silent, m) for m in range(rest + 1)]]
-    for votes in rivals:
-        grown = [[0] * (rest + 1) for _ in range(len(ways) + 1)]
-        for ties, row in enumerate(ways):
-            for drawn in range(min(votes, size, rest) + 1):
-                into = grown[ties + (drawn == size)]
-                for m in range(rest - drawn + 1):
-                    into[m + drawn] += row[m] * math.comb(votes, drawn)
-        ways = grown[: rest // size + 1]
-    return sum(row[rest] / (1 + ties) for ties, row in enumerate(ways))
 
 
 def _check(n: int, c: int, k: int) -> None:

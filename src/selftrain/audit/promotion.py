@@ -3,7 +3,8 @@
 from typing import Literal
 
 from selftrain.audit.cells import Cell, judged
-from selftrain.audit.figures import Figure, guarded, pass_difference
+from selftrain.audit.figures import Figure, differences, guarded
+from selftrain.audit.measures import passing
 from selftrain.audit.settings import AuditSettings
 from selftrain.audit.verdict import Audit
 
@@ -17,8 +18,7 @@ def non_inferior(base: Cell, candidate: Cell, settings: AuditSettings | None = N
     too small to see cannot add up over rounds. Raises DataError when the cells share no judged problem.
     """
     settings = settings or AuditSettings()
-    difference = pass_difference("pass@1", *judged(base, candidate), 1, settings)
-    return guarded([difference], settings)[0]
+    return guarded(differences([passing("pass@1", *judged(base, candidate), 1)], settings), settings)[0]
 
 
 def promotes(policy: Policy, audit: Audit, against_base: Figure) -> tuple[bool, str]:

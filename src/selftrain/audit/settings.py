@@ -1,6 +1,6 @@
 """What an audit can be told: levels, margins and the resampling."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,10 @@ class AuditSettings(Options):
     """The numbers a verdict depends on, fixed before the models are compared."""
 
     alpha: Share = 0.05
-    """Two-sided level of the primary figure and of every interval; family-wise for guards that are down."""
+    """Two-sided level of the primary figure and of every interval, and level of the family of guards."""
+    family: Literal["holm", "benjamini_hochberg", "none"] = "holm"
+    """How guards are corrected for their number before one is down: the family-wise error, the false-discovery rate,
+    or not at all."""
     min_effect: Share = 0.02
     """Smallest gain of pass@1 worth finding; an inconclusive verdict says how many problems it takes."""
     margin: Share = 0.05
@@ -26,6 +29,10 @@ class AuditSettings(Options):
     """Seed of the resampling."""
     max_unjudged: float = Field(default=0.01, ge=0, le=1)
     """Share of unjudged responses above which the audit warns and gives bounds."""
+
+    reasoning_words: int = Field(default=10, ge=1)
+    """Words that right responses of both models have at the median problem where they carry reasoning; their
+    diversity is then a guard."""
 
     def margin_of(self, name: str) -> float:
         """The margin of a figure."""

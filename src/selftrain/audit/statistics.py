@@ -48,7 +48,7 @@ class Sparse:
     count: int
     """Problems beyond the most common value on this side."""
     size: float
-    """How far they lie from it on average; the largest possible distance when there are none."""
+    """How far they lie from it on average, one more at the largest possible distance counted in."""
     reach: float
     """Most common value plus what the other side adds, minus the estimate, seen from this side."""
 
@@ -61,8 +61,9 @@ class Estimate:
     cover too little at 30 problems. Where fewer than six problems differ from the most common value the
     bootstrap's error is (near) zero and means nothing; the interval is then widened to what an exact
     binomial (Clopper-Pearson) bound on the share of differing problems allows: with none of P seen, up to
-    `1 - (alpha/2)^(1/P)` of problems could differ, by the most that is possible. Both parts are inverted
-    for the p-values, so test and interval agree.
+    `1 - (alpha/2)^(1/P)` of problems could differ, by the most that is possible. Where a few are seen, one
+    more at that distance is averaged in: what one or two lie off by tells little of the others. Both parts
+    are inverted for the p-values, so test and interval agree.
     """
 
     value: float
@@ -153,7 +154,8 @@ def problems_needed(found: Estimate, effect: float, alpha: float, power: float =
     """
     z = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
     variance = found.problems * found.error**2 if found.problems > 1 else 0.0
-    exact = math.log(alpha / 2) / math.log1p(-effect) if found.sparse else 0.0
+    reach = max(map(abs, found.bounds))
+    exact = math.log(alpha / 2) / math.log1p(-effect / reach) if found.sparse and effect < reach else 0.0
     return math.ceil(max(variance * (z / effect) ** 2, exact, 1.0))
 
 
@@ -162,17 +164,18 @@ def _sparse(values: Floats, value: float, bounds: tuple[float, float]) -> tuple[
     kinds, times = np.unique(values.round(12), return_counts=True)
     if values.size - times.max() >= _SPARSE:
         return None
-    usual = float(kinds[times.argmax()])
+    # Rounded, it could lie beyond the bound that it is at, and a negative distance would turn every p around.
+    usual = min(max(float(kinds[times.argmax()]), bounds[0]), bounds[1])
     fall, rise = (usual - values).clip(min=0), (values - usual).clip(min=0)
     fall, rise = fall[fall > 1e-9], rise[rise > 1e-9]
     below = Sparse(
         len(fall),
-        float(fall.mean()) if fall.size else usual - bounds[0],
+        (float(fall.sum()) + usual - bounds[0]) / (len(fall) + 1),
         value - usual - float(rise.sum()) / values.size,
     )
     above = Sparse(
         len(rise),
-        float(rise.mean()) if rise.size else bounds[1] - usual,
+        (float(rise.sum()) + bounds[1] - usual) / (len(rise) + 1),
         usual - value - float(fall.sum()) / values.size,
     )
     return below, above

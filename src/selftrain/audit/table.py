@@ -1,46 +1,88 @@
-"""An audit for the terminal: a short table and one sentence."""
+"""An audit for the terminal: a table, what else was found, the warnings and the verdict in one sentence."""
 
+import textwrap
+from collections.abc import Iterator
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from selftrain.audit.figures import Figure
 from selftrain.audit.verdict import Audit
+from selftrain.audit.words import level, sentences, state_word, visible, written
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+WIDTH = 96
 _WORDS = {"up": "rose", "down": "fell", "unknown": "changed"}
 
 
+def printed(audit: Audit) -> str:
+    """All of an audit for a terminal, in lines of at most `WIDTH` characters; what logs say controls nothing."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=WIDTH, highlight=False, markup=False, color_system=None)
+    with console.capture() as capture:
+        console.print(table(audit))
+    figures = "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+    return "\n".join([figures, "", *_told(audit)])
+
+
 def table(audit: Audit) -> "Table":
-    """Every figure with before, after, gain with interval (positive is better) and state; fits 80 columns."""
+    """Every figure with before, after, difference with interval, problems and state; fits 80 columns.
+
+    First the figures that decide, then those beside (positive is better in both), last those of which neither way
+    is better.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     result.add_column("figure", overflow="fold")
-    for heading in ("before", "after", "better by", "interval"):
+    for heading in ("before", "after", "better by", "interval", "n"):
         result.add_column(heading, justify="right", no_wrap=True)
     result.add_column("state", no_wrap=True)
-    for f in audit.figures:
-        cells = (f"{f.before:.3f}", f"{f.after:.3f}", f"{f.difference:+.3f}", f"{f.low:+.3f} {f.high:+.3f}")
-        # Text, since a suite's name may hold what rich would read as markup.
-        result.add_row(Text(f.name), *cells, f.state)
+    parts = sections(audit)
+    for place, part in enumerate(parts):
+        if part[0].better == "neither":
+            result.add_row("neither way is better:", "", "", "change", "", "", "", style="dim")
+        for f in part:
+            last = f is part[-1] and place < len(parts) - 1
+            n = written(f)
+            cells = (n.before, n.after, n.difference, f"{n.low} {n.high}", f"{f.problems:,}")
+            # Text, since a suite's name may hold what rich would read as markup.
+            result.add_row(Text(visible(f.name)), *cells, state_word(f), end_section=last)
     return result
+
+
+def sections(audit: Audit) -> list[list[Figure]]:
+    """The figures that decide, those beside, and those of which neither way is better; without empty sections."""
+    beside = [f for f in audit.figures if f.role == "secondary"]
+    parts = [
+        [f for f in audit.figures if f.role != "secondary"],
+        [f for f in beside if f.better != "neither"],
+        [f for f in beside if f.better == "neither"],
+    ]
+    return [part for part in parts if part]
 
 
 def verdict_line(audit: Audit) -> str:
     """The verdict in one sentence: the gain, its interval, the problems and the figures that made it."""
     f = audit.primary
-    level = f"{100 * (1 - audit.settings.alpha):g} %"
     gain = (
         f"{audit.verdict}: {f.name} {_WORDS[f.state]} by {f.difference:+.3f} "
         f"from {f.before:.3f} to {f.after:.3f} "
-        f"({level} interval {f.low:+.3f} to {f.high:+.3f}, {f.problems} problems)"
+        f"({level(audit)} interval {f.low:+.3f} to {f.high:+.3f}, {f.problems} problems)"
     )
     others = _others(audit, [g for g in audit.figures if g.name in audit.because and g.role == "guard"])
     needed = f"; about {audit.problems_needed} problems would settle it" if audit.problems_needed else ""
     return gain + others + needed
+
+
+def _told(audit: Audit) -> Iterator[str]:
+    said = [*sentences(audit), *(f"Warning: {warning}" for warning in audit.warnings), verdict_line(audit)]
+    for line in said:
+        yield from textwrap.wrap(visible(line), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _others(audit: Audit, guards: list[Figure]) -> str:

@@ -1,26 +1,40 @@
 """The verdict: what the figures of an audit make, and everything it rests on."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
+
+from selftrain.audit.calibration import Calibration
 from selftrain.audit.caveats import Bounds
 from selftrain.audit.curve import Curve
 from selftrain.audit.figures import Figure
+from selftrain.audit.levels import Levels
+from selftrain.audit.null import Null, Support
+from selftrain.audit.problem_tests import ProblemTests
+from selftrain.audit.rounds import Rounds
+from selftrain.audit.sets import Sets
 from selftrain.audit.settings import AuditSettings
 
 Verdict = Literal["progress", "reversal", "regress", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Null:
-    """The parent against itself: what chance alone does to the figures."""
+class Alone:
+    """Problems that only one of the two logs has: the first few names of each side."""
 
-    pass_1: Figure
-    """Fresh samples of the parent against its audit samples."""
-    support: dict[str, float] | None
-    """Support change from the audit samples to the fresh ones; None with one response a problem."""
+    before: list[str]
+    after: list[str]
+
+
+def _listed(figures: Any) -> Any:
+    return tuple(figures.values()) if isinstance(figures, Mapping) else figures
+
+
+def _named(figures: Sequence[Figure]) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +46,25 @@ class Audit:
     """Names of the figures that made the verdict."""
     problems_needed: int | None
     """Inconclusive only: problems that give 80 % power for the figures that left it open."""
-    figures: tuple[Figure, ...]
+    figures: Annotated[
+        tuple[Figure, ...], BeforeValidator(_listed), PlainSerializer(_named, return_type=dict[str, Figure])
+    ]
     """The primary first, then the guards, then what stands beside."""
     null: Null | None
-    curve: Curve
-    support: dict[str, float] | None
-    """Support change from before to after at the largest common k; None with one response a problem."""
+    """None with one response a problem and no fresh samples."""
+    curves: Mapping[str, Curve]
+    """`pass@k`, `pass^k` and, where there are answers, `majority@k`."""
+    support: Support
+    """Support change from before to after at the largest common k."""
+    sets: Sets | None
+    tests: ProblemTests
+    levels: Levels | None
+    calibration: Calibration | None
+    rounds: Rounds | None
     bounds: Bounds | None
     """pass@1 with all unjudged responses wrong or right, when more than `max_unjudged` are unjudged."""
     counts: Mapping[str, int]
+    alone: Alone
     warnings: tuple[str, ...]
     labels: Mapping[str, Mapping[str, Any]]
     settings: AuditSettings
@@ -52,41 +76,18 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values: undefined numbers are null, figures go by name."""
-        null = self.null and {"pass@1": asdict(self.null.pass_1), "support": self.null.support}
-        values = {
-            "verdict": self.verdict,
-            "because": self.because,
-            "problems_needed": self.problems_needed,
-            "figures": {figure.name: asdict(figure) for figure in self.figures},
-            "null": null,
-            "curve": asdict(self.curve),
-            "support": self.support,
-            "bounds": self.bounds,
-            "counts": self.counts,
-            "warnings": self.warnings,
-            "labels": self.labels,
-            "settings": self.settings.model_dump(),
-        }
-        return {key: _plain(value) for key, value in values.items()}
+        return dict(adapter().dump_python(self, mode="json"))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Audit":
-        """The audit that `to_json` was called on. Raises KeyError, TypeError or ValueError for other values."""
-        null, curve = values["null"], values["curve"]
-        return cls(
-            verdict=values["verdict"],
-            because=tuple(values["because"]),
-            problems_needed=values["problems_needed"],
-            figures=tuple(Figure(**_numbers(figure)) for figure in values["figures"].values()),
-            null=null and Null(pass_1=Figure(**_numbers(null["pass@1"])), support=_numbers(null["support"])),
-            curve=Curve(**{**_numbers(curve), "crossover": curve["crossover"]}),
-            support=_numbers(values["support"]),
-            bounds=_numbers(values["bounds"]),
-            counts=values["counts"],
-            warnings=tuple(values["warnings"]),
-            labels=values["labels"],
-            settings=AuditSettings(**values["settings"]),
-        )
+        """The audit that `to_json` was called on. Raises ValueError for other values."""
+        return adapter().validate_python(values)
+
+
+@cache
+def adapter() -> TypeAdapter[Audit]:
+    """What reads and writes audits; its `json_schema` is published in docs/audit.schema.json."""
+    return TypeAdapter(Audit)
 
 
 def decide(primary: Figure, guards: Sequence[Figure]) -> tuple[Verdict, list[Figure]]:
@@ -106,22 +107,3 @@ def decide(primary: Figure, guards: Sequence[Figure]) -> tuple[Verdict, list[Fig
     if primary.state == "up" and not unknown:
         return "progress", [primary, *guards]
     return "inconclusive", unknown if primary.state == "up" else [primary]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def _numbers(value: Any, top: bool = True) -> Any:
-    """JSON values with nan where a number was undefined; null as a whole stays None."""
-    if isinstance(value, Mapping):
-        return {key: _numbers(item, False) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item, False) for item in value]
-    return math.nan if value is None and not top else value

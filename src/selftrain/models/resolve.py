@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from selftrain.digest import files_digest
@@ -64,6 +65,14 @@ def _from_gguf(file: Path, name: str, cache: Path | None) -> Model:
 
 
 def _from_hub(name: str) -> Model:
+    return open_model(hub_folder(name, CONTENT), name=name)
+
+
+def hub_folder(name: str, patterns: Sequence[str], what: str = "model") -> Path:
+    """The files of `owner/name` on the hub that match the patterns, downloaded unless they are in its cache.
+
+    Raises ConfigError for a name the hub does not give, MissingExtraError without its client.
+    """
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -72,10 +81,10 @@ def _from_hub(name: str) -> Model:
 
     try:
         with quiet():
-            folder = snapshot_download(name, allow_patterns=list(CONTENT))
+            folder = snapshot_download(name, allow_patterns=list(patterns))
     except Exception as error:  # the hub client raises its own, the network's and the file system's errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"model {name} is no local folder and the hub does not give it ({reason}): check the name and the network"
+            f"{what} {name} is no local folder and the hub does not give it ({reason}): check the name and the network"
         ) from error
-    return open_model(Path(folder), name=name)
+    return Path(folder)

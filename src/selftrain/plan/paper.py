@@ -29,6 +29,8 @@ UNBLOCKED = 128
 """Most requests of such a batch for an engine without blocks: it is about as quick with more."""
 EACH = 8
 """Responses to a problem in a calibration of the sampling prompt, at least: recipes ask for more than audits."""
+READ = 8192
+"""Tokens that a calibration of scoring reads, about: rows of text are long."""
 UNKNOWN = Judgement(judgement="wrong", answer=None, reason="not judged by the plan")
 PURPOSE = "calibration"
 """Of the calibration's responses: with another purpose they have other seeds than any of a run."""
@@ -134,6 +136,7 @@ class PaperVerbs(Verbs):
             return []
         if self._scored is None:
             few = pairs[: self._block or self._engine_config.at_once]
+            few = few[: max(1, READ * len(few) // _length(few))]
             self._engine(self._base(model))
             start = time.monotonic()
             found = super().score(self._base(model), few)

@@ -10,17 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selftrain.audit import Audit
+from selftrain.audit import Audit, Figure
+from selftrain.audit.detail import TEXTS
+from selftrain.audit.words import level, written
 from selftrain.progress import duration, printable
 from selftrain.report.changes import Change, by_group
 from selftrain.report.record import RoundRecord
 from selftrain.report.responses import Drawn, cluster_key
-from selftrain.report.words import level
 from selftrain.signals import answer_entropy
 
 Trace = dict[str, Any]
 LABEL = 24
 """Characters of a line in a label."""
+_SYMBOLS = {"before": "diamond", "after": "circle"}
+_DIVERSITY = {
+    "distinct-n": "share of different runs of 1 to 5 words",
+    "equations": "share of different equations",
+    "semantic": "1 minus the mean cosine of their embeddings",
+}
+"""Measures of diversity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +53,11 @@ class Chart:
 
 def curve_chart(audit: Audit, split: str) -> Chart:
     """pass@k of both models for every k."""
-    curve, last = audit.curve, audit.curve.ks[-1]
+    curve = audit.curves["pass@k"]
+    last = curve.ks[-1]
     rests_on = next(figure.problems for figure in audit.figures if figure.name == f"pass@{last}")
     many = f", and {curve.after[-1]:.0%} with {last} (before {curve.before[-1]:.0%})" if last > 1 else ""
-    crossing = f" From k = {curve.crossover} on the model before is ahead." if curve.crossover else ""
+    crossing = f" At k = {curve.crossover} the model before is ahead, at no smaller k." if curve.crossover else ""
     traces = [
         *_banded("before", "@before", "dash", curve.ks, curve.before, curve.before_low, curve.before_high),
         *_banded("after", "@after", "solid", curve.ks, curve.after, curve.after_low, curve.after_high),
@@ -112,11 +121,9 @@ def gains_chart(found: Sequence[Change], beside: Sequence[Change], audit: Audit,
     )
 
 
-def support_chart(audit: Audit, split: str) -> Chart | None:
+def support_chart(audit: Audit, split: str) -> Chart:
     """Problems solved before, after, by both or neither; beside it the parent against itself."""
-    if audit.support is None:
-        return None
-    chance = audit.null and audit.null.support
+    chance = audit.null.support if audit.null and audit.null.kind == "fresh" else None
     bars = {"after training": audit.support, **({"chance alone": chance} if chance else {})}
     kinds = {"kept": "@kept", "gained": "@gain", "lost": "@loss", "neither": "@neither"}
     k = audit.counts["largest common k"]
@@ -140,12 +147,47 @@ def support_chart(audit: Audit, split: str) -> Chart | None:
     )
 
 
+def diversity_chart(audit: Audit, split: str) -> Chart | None:
+    """How varied right and wrong responses to a problem are, before and after."""
+    found = sorted((f for f in audit.figures if f.name.partition(", ")[0] in _DIVERSITY), key=lambda f: f.name)
+    if not found:
+        return None
+    sides = {"before": [f.before for f in found], "after": [f.after for f in found]}
+    links = [end for pair in zip(*sides.values(), strict=True) for end in (*pair, None)]
+    places = [place for place in range(len(found)) for _ in range(3)]
+    kinds = list(dict.fromkeys(f.name.partition(", ")[0] for f in found))
+    return Chart(
+        name="diversity",
+        title="How varied the responses to a problem are",
+        sentence=_varied(found[0]),
+        note=f"Means over {split} problems, of the first responses of each, at most {TEXTS}, as many of both models. "
+        + "; ".join(f"{kind}: {_DIVERSITY[kind]}" for kind in kinds)
+        + ".",
+        traces=[
+            {"type": "scatter", "mode": "lines", "x": links, "y": places, "hoverinfo": "skip",
+             "line": {"color": "@neither", "width": 3}},
+            *(
+                {"type": "scatter", "mode": "markers", "name": side, "x": values, "y": list(range(len(found))),
+                 "marker": {"color": f"@{side}", "size": 11, "symbol": _SYMBOLS[side]}, "cliponaxis": False,
+                 "hovertemplate": f"{side}: %{{x:.3f}}<extra></extra>"}
+                for side, values in sides.items()
+            ),
+        ],
+        layout={
+            **_rows_layout([f.name for f in found]),
+            "xaxis": {"title": {"text": "diversity"}, "rangemode": "tozero"},
+        },
+        columns=("measure", "problems", "before", "after", "difference", "interval"),
+        rows=[(f.name, f"{f.problems:,}", *written(f)[:3], f"{written(f).low} to {written(f).high}") for f in found],
+    )  # fmt: skip
+
+
 def weights_chart(found: RoundRecord, drawn: Drawn, clusters: Mapping[str, Sequence[int]]) -> Chart | None:
     """Weight of each training row against the entropy of the answers to its problem."""
     points: Counter[tuple[float, float]] = Counter()
     for row in found.rows:
         shown = drawn.get(row["problem"], ())
-        groups = clusters.get(cluster_key(row["problem"], shown))
+        groups = clusters.get(cluster_key(row["problem"], (one.answer for one in shown)))
         if groups:
             counts = Counter(c for c, one in zip(groups, shown, strict=True) if one.mark != "unjudged")
             points[round(answer_entropy(list(counts.values())), 3), round(row["weight"], 3)] += 1
@@ -262,6 +304,13 @@ def stages_chart(stages: Mapping[str, Mapping[str, float]]) -> Chart | None:
     )
 
 
+def _varied(figure: Figure) -> str:
+    kind, _, mark = figure.name.partition(", ")
+    vary = "vary less than" if figure.high < 0 else "vary more than" if figure.low > 0 else "vary about as much as"
+    n = written(figure)
+    return f"{mark.capitalize()} responses to a problem {vary} before: {kind} {n.before} to {n.after}."
+
+
 def _banded(
     name: str, colour: str, dash: str, ks: list[int], line: list[float], low: list[float], high: list[float]
 ) -> list[Trace]:
@@ -273,7 +322,7 @@ def _banded(
         "y": line,
         "mode": "lines+markers",
         "line": {"color": colour, "width": 2.5, "dash": dash},
-        "marker": {"color": colour, "size": 7, "symbol": "circle" if dash == "solid" else "diamond"},
+        "marker": {"color": colour, "size": 7, "symbol": _SYMBOLS[name]},
         "customdata": ks,
         "hovertemplate": f"{name}, k=%{{customdata}}: %{{y:.1%}}<extra></extra>",
     }

@@ -12,14 +12,15 @@ from typing import Any
 
 import yaml
 
+from selftrain.audit.words import level, sentences
 from selftrain.progress import printable
 from selftrain.report import charts
 from selftrain.report.charts import Chart
-from selftrain.report.figures import rows
+from selftrain.report.figures import tables
 from selftrain.report.record import RoundRecord, RunRecord
 from selftrain.report.responses import Drawn, Responses
 from selftrain.report.views import Compared, View, compared_responses, drawn_for_training, trained
-from selftrain.report.words import base_lines, headline, level, round_lines, told
+from selftrain.report.words import base_lines, headline, round_lines, told
 
 LARGEST = 15_000_000
 """Bytes of a page."""
@@ -46,7 +47,7 @@ def page(run: RunRecord, largest: int = LARGEST) -> str:
         if one in run.rounds[-CHARTED:]:
             drawn_charts += _round_charts(one, drawn, responses)
     stages = charts.stages_chart(run.stages)
-    order = ("curve", "gains", "support", "weights", "funnel")
+    order = ("curve", "gains", "support", "diversity", "weights", "funnel")
     drawn_charts.sort(key=lambda chart: order.index(chart.name.split("-")[0]))
     drawn_charts += [stages] if stages else []
     empty = _render(run, views, drawn_charts, "")
@@ -63,7 +64,7 @@ def _charts(run: RunRecord, found: Compared | None) -> list[Chart]:
     if run.latest is None:
         return []
     audit, split = run.latest
-    made = [charts.curve_chart(audit, split), charts.support_chart(audit, split)]
+    made = [charts.curve_chart(audit, split), charts.support_chart(audit, split), charts.diversity_chart(audit, split)]
     if found and found.changes:
         made.append(charts.gains_chart(found.changes, found.beside, audit, split))
     return [chart for chart in made if chart]
@@ -114,10 +115,11 @@ def _render(run: RunRecord, views: Sequence[View], drawn: Sequence[Chart], data:
         meaning=meaning,
         told=told(run),
         base=list(base_lines(run)),
-        rounds=[(one, list(round_lines(one)), rows(one.audit) if one.audit else []) for one in run.rounds],
+        rounds=[(one, list(round_lines(one)), tables(one.audit) if one.audit else []) for one in run.rounds],
         audit=run.audit,
         level=level,
-        figures=rows(run.audit) if run.audit else [],
+        figures=tables(run.audit) if run.audit else [],
+        found=list(sentences(run.audit)) if run.audit else [],
         charts=drawn,
         planned=planned_and_true(run.folder),
         views=views,

@@ -1,7 +1,7 @@
 """The responses of a run with what was said of them, found in the workspace's steps."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,17 +43,27 @@ class Responses:
 
     def drawn(self, step: str, each: int, problems: Iterable[Row]) -> Drawn:
         """The first `each` responses that a sample step holds to each of the problems (rows of problems.parquet)."""
-        asked = {row["id"]: row for row in problems}
         found: dict[str, dict[int, Shown]] = {}
+        for row, said in self.judged(step, each, problems, ("id", "problem", "index", "text", "finish")):
+            found.setdefault(row["problem"], {})[row["index"]] = _shown(row, said)
+        return {name: tuple(places[i] for i in sorted(places)) for name, places in found.items()}
+
+    def judged(
+        self, step: str, each: int, problems: Iterable[Row], columns: Sequence[str]
+    ) -> Iterator[tuple[Row, Row]]:
+        """The rows that `drawn` is made of, in any order, each with the row of its judgement.
+
+        `columns` of the former are read: `id`, `problem` and `index` must be among them.
+        """
+        asked = {row["id"]: row for row in problems}
         judged = {row["id"]: row for path in self._judged.get(step, ()) for row in _rows(path)}
         path = self._steps.get(step)
-        for row in _rows(path, ["id", "problem", "index", "text", "finish"]) if path else ():
+        for row in _rows(path, [*columns]) if path else ():
             problem = asked.get(row["problem"])
             if problem is not None and row["index"] < each:
                 said = judged.get(judgement_key(row["id"], problem))
                 if said:
-                    found.setdefault(row["problem"], {})[row["index"]] = _shown(row, said)
-        return {name: tuple(places[i] for i in sorted(places)) for name, places in found.items()}
+                    yield row, said
 
     def clusters(self, step: str) -> dict[str, list[int]]:
         """Clusters of answers by `cluster_key`, for the responses of a sample step."""
@@ -66,9 +76,9 @@ def judgement_key(response: str, problem: Row) -> str:
     return digest([response, problem["gold"], json.loads(problem["reference"])])
 
 
-def cluster_key(problem: str, responses: Iterable[Shown]) -> str:
-    """The id under which the clusters of a problem's answers are kept."""
-    return digest([problem, [shown.answer for shown in responses]])
+def cluster_key(problem: str, answers: Iterable[str | None]) -> str:
+    """The id under which the clusters of a problem's answers, in index order, are kept."""
+    return digest([problem, list(answers)])
 
 
 def _shown(row: Row, said: Mapping[str, Any]) -> Shown:

@@ -2,16 +2,10 @@
 
 from collections.abc import Iterator
 
-from selftrain.audit import Audit, Figure, verdict_line
+from selftrain.audit import verdict_line
+from selftrain.audit.words import MEANINGS
 from selftrain.progress import printable
 from selftrain.report.record import RoundRecord, RunRecord
-
-VERDICTS = {
-    "progress": "The model got better, and nothing that was watched got worse.",
-    "reversal": "The model gained on the main figure and lost on another: not a clean win.",
-    "regress": "The model got worse.",
-    "inconclusive": "These problems do not settle whether the model got better.",
-}
 
 
 def headline(run: RunRecord) -> tuple[str, str]:
@@ -20,33 +14,12 @@ def headline(run: RunRecord) -> tuple[str, str]:
         return "not finished", "This run has not come to its end: what follows is what there is so far."
     if run.audit is None:
         return "base kept", "No candidate was promoted: the base model is kept, and the test split was not read."
-    return run.audit.verdict, VERDICTS[run.audit.verdict]
+    return run.audit.verdict, MEANINGS[run.audit.verdict]
 
 
 def told(run: RunRecord) -> str:
     """The final verdict in one sentence, with what it rests on; empty without a final audit."""
     return f"{verdict_line(run.audit)} (final model against the base, test)" if run.audit else ""
-
-
-def state_words(figure: Figure) -> str:
-    """What the state of a figure means."""
-    guard = figure.role == "guard"
-    if figure.state == "up":
-        return "better: the whole interval lies above zero"
-    if figure.state == "down":
-        return f"worse: a loss beyond the margin of {figure.margin:g}" if guard else "worse: the interval is below zero"
-    if figure.state == "held":
-        return f"held: no loss beyond the margin of {figure.margin:g}"
-    if guard:
-        return f"not settled: a loss beyond the margin of {figure.margin:g} is not ruled out"
-    if figure.low > 0 or figure.high < 0:
-        return "not settled: the exact test leaves it open"
-    return "not settled: the interval holds zero"
-
-
-def level(audit: Audit) -> str:
-    """The level of an audit's intervals, such as `95 %`."""
-    return f"{100 * (1 - audit.settings.alpha):g} %"
 
 
 def base_lines(run: RunRecord) -> Iterator[str]:

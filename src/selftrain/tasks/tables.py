@@ -3,7 +3,8 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,6 +12,7 @@ from selftrain.errors import DataError
 
 MAX_ROW = 1_000_000
 """Largest row, in bytes of a line or characters of a row's text."""
+_BUFFER = 1 << 20
 _EXACT = 2**53
 """Below this, a float without a fraction is one whole number and no other."""
 
@@ -19,12 +21,17 @@ Placed = Iterator[tuple[str, Row]]
 """Rows, each with its place for messages, such as `data.csv line 3`."""
 
 
-def read_rows(path: Path) -> Placed:
-    """The rows of a file by its extension: .jsonl, .csv or .parquet.
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> Placed:
+    """The rows of a file by its extension: .jsonl, .csv or .parquet; of Parquet, all columns or some.
 
-    Raises DataError when the file is missing, holds no rows, or cannot be read.
+    Memory is bounded whatever the size of the file. Raises DataError when the file is missing, holds no rows, or
+    cannot be read.
     """
-    readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    readers: dict[str, Callable[[Path], Placed]] = {
+        ".jsonl": _jsonl,
+        ".csv": _csv,
+        ".parquet": partial(_parquet, columns=columns),
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path} is no known kind of file: wanted one of {', '.join(readers)}")
@@ -46,7 +53,7 @@ def _some(rows: Placed, path: Path) -> Placed:
         empty = False
         yield row
     if empty:
-        raise DataError(f"{path} holds no rows: wanted at least one problem")
+        raise DataError(f"{path} holds no rows: wanted at least one")
 
 
 def _too_long(place: str) -> DataError:
@@ -108,14 +115,15 @@ def _even(row: dict[str | Any, str | Any], place: str) -> Row:
     return {key: value if value.strip() else None for key, value in row.items()}
 
 
-def _parquet(path: Path) -> Placed:
+def _parquet(path: Path, columns: Sequence[str] | None) -> Placed:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
+        # Unless pages are read one by one, a row group is held whole, and a file may be one group.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
+            for batch in file.iter_batches(batch_size=256, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     if len(str(row)) > MAX_ROW:
