@@ -1,5 +1,6 @@
 """A tiny random Llama with a byte-level tokenizer, for tests that need a real model but not a good one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 END = "<|im_end|>"
@@ -20,17 +21,24 @@ LINES = [
 
 
 def tiny_model_folder(
-    path: Path, seed: int = 0, *, vocab: int = 320, layers: int = 2, hidden: int = 32, tied: bool = True
+    path: Path,
+    seed: int = 0,
+    *,
+    vocab: int = 320,
+    layers: int = 2,
+    hidden: int = 32,
+    tied: bool = True,
+    lines: Sequence[str] = LINES,
 ) -> Path:
     """Write a Hugging Face folder (float32 safetensors) and return it; equal arguments give equal weights.
 
     The tokenizer encodes any text and decodes it back exactly; `vocab` is a limit on the number of its
-    tokens, at least 260 (256 bytes and 4 specials).
+    tokens, at least 260 (256 bytes and 4 specials), which are learned from `lines`.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = tiny_tokenizer(vocab)
+    tokenizer = tiny_tokenizer(vocab, lines)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -54,7 +62,7 @@ def tiny_model_folder(
     return path
 
 
-def tiny_tokenizer(vocab: int = 320):  # type: ignore[no-untyped-def]
+def tiny_tokenizer(vocab: int = 320, lines: Sequence[str] = LINES):  # type: ignore[no-untyped-def]
     """A byte-level BPE tokenizer with a chat template of system, user and assistant turns."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -68,7 +76,7 @@ def tiny_tokenizer(vocab: int = 320):  # type: ignore[no-untyped-def]
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(LINES, trainer)
+    tokenizer.train_from_iterator(lines, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|im_start|>",

@@ -106,7 +106,15 @@ def _audit_run(path: Path, embed: Embed | None, texts: Texts | None, settings: A
         rounds=run_rounds(path),
         settings=settings,
     )
-    return _noted(audit, {"before": before, "after": after})
+    audit = _noted(audit, {"before": before, "after": after})
+    own = read_run(path).latest
+    missing = [f.name for f in own[0].figures if f.name not in {g.name for g in audit.figures}] if own else []
+    if missing:
+        note = (
+            f"the run's own audit has {', '.join(missing)}, too: give --text with --models, or --embeddings, for these"
+        )
+        audit = replace(audit, warnings=(*audit.warnings, note))
+    return audit
 
 
 def _suites(before: Log, after: Log) -> dict[str, tuple[Cell, Cell]]:

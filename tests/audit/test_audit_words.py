@@ -97,9 +97,16 @@ def test_the_crossover_names_its_k_and_its_problems():
 
 def test_sets_tests_levels_and_rounds_have_their_numbers(audit):
     found = audit.sets.improvement
-    line = said(audit, "Improvement set")
-    assert f": {found.problems} problems, pass@8 on them {found.before[-1]:.3f} before" in line
+    line = said(audit, "Improvement set (one response each")
+    assert f": {found.problems} problems, pass@4 on them {found.before[-1]:.3f} before" in line
     assert f"again: {audit.null.sets.improvement.problems} problems" in line
+    greedy = audit.greedy_sets.improvement
+    line = said(audit, "Improvement set (greedy responses")
+    assert line.endswith(
+        f": {greedy.problems} problems, pass@8 on them {greedy.before[-1]:.3f} before, {greedy.after[-1]:.3f} after."
+    )
+    coverage = said(audit, "Correct-answer coverage, 80 problems: ")
+    assert coverage.endswith(f"{audit.coverage.after:.3f} after; its paper advises DPO or SFT-DPO next.")
     gained, lost = map(len, (audit.tests.gained, audit.tests.lost))
     assert f"{gained} gained and {lost} lost of 80; for the model before" in said(audit, "Single problems")
     levels = said(audit, "pass@1 by level: level 1 ")

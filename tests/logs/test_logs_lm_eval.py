@@ -133,8 +133,18 @@ def test_an_option_that_another_metric_marks_is_not_told(tmp_path):
 
 def test_a_metric_of_the_tasks_own_serves_if_it_is_the_only_one(tmp_path):
     assert read(tmp_path, generated(metrics=["solved"], solved=1))[1][0]["judgement"] == "right"
-    with pytest.raises(DataError, match=r"no metric that tells right from wrong \(metrics: bleu, rouge1\)"):
+    with pytest.raises(DataError, match=r"no metric that tells right from wrong \(metrics: \['bleu', 'rouge1'\]\)"):
         read(tmp_path, generated(metrics=["bleu", "rouge1"]))
+
+
+def test_names_of_a_hostile_log_stay_on_one_line_and_few(tmp_path):
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, generated(metrics=["a\nb"], **{"a\nb": 1}))
+    assert "\n" not in str(caught.value)
+    source, _ = read(tmp_path, generated(name="a\nb"), generated())
+    assert "filter a b" in source.notes[0]
+    with pytest.raises(DataError, match="more than 100 filters"):
+        read(tmp_path, *(generated(name=str(number)) for number in range(101)))
 
 
 def test_greedy_decoding_is_temperature_0(tmp_path):

@@ -7,6 +7,7 @@ from selftrain.audit.calibration import vote_calibration
 from selftrain.audit.caveats import caveats, unjudged_bounds
 from selftrain.audit.cells import Cell, Pair, judged, paired
 from selftrain.audit.change import support_change
+from selftrain.audit.coverage import coverage
 from selftrain.audit.curve import curves
 from selftrain.audit.figures import differences, guarded, two_sided
 from selftrain.audit.forgetting import TextLoss, text_difference
@@ -69,9 +70,11 @@ def compare(
         null=fresh_null(b, a, null, settings) if null else split_null(b, a, k),
         curves=curves(kb, ka, k, settings),
         support=support_change(solved(kb, k), solved(ka, k)),
-        sets=chosen_sets(b, a, greedy),
+        sets=chosen_sets(b, a),
+        greedy_sets=chosen_sets(b, a, greedy) if greedy else None,
         tests=problem_tests(b, a, judged(b, null) if null else None, settings),
         levels=by_level(b, a),
+        coverage=coverage(b, a, k),
         calibration=vote_calibration(b, a),
         rounds=over_rounds(rounds),
         bounds=unjudged_bounds(pair.first, pair.second, settings.max_unjudged),

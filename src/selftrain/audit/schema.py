@@ -7,6 +7,7 @@ from textwrap import dedent
 from typing import Any
 
 from selftrain.audit.calibration import Calibration
+from selftrain.audit.coverage import Coverage
 from selftrain.audit.curve import Curve
 from selftrain.audit.figures import Figure
 from selftrain.audit.levels import Levels
@@ -19,7 +20,7 @@ from selftrain.audit.verdict import Alone, Audit, adapter
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOTE = "Version 1. New keys may be added; what has a name keeps its meaning, or the version rises."
-PARTS = (Alone, AuditSettings, Calibration, Chosen, Curve, Figure, Levels, Null, ProblemTests, Rounds, Sets)
+PARTS = (Alone, AuditSettings, Calibration, Chosen, Coverage, Curve, Figure, Levels, Null, ProblemTests, Rounds, Sets)
 """The classes that an audit is made of."""
 
 

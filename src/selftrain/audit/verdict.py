@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
 from selftrain.audit.calibration import Calibration
 from selftrain.audit.caveats import Bounds
+from selftrain.audit.coverage import Coverage
 from selftrain.audit.curve import Curve
 from selftrain.audit.figures import Figure
 from selftrain.audit.levels import Levels
@@ -57,8 +58,12 @@ class Audit:
     support: Support
     """Support change from before to after at the largest common k."""
     sets: Sets | None
+    """Chosen by each problem's first response, as the null's are."""
+    greedy_sets: Sets | None
+    """Chosen by greedy responses, as in the paper; None without them."""
     tests: ProblemTests
     levels: Levels | None
+    coverage: Coverage | None
     calibration: Calibration | None
     rounds: Rounds | None
     bounds: Bounds | None

@@ -82,10 +82,17 @@ def sentences(audit: Audit) -> Iterator[str]:
     if audit.null:
         yield from _null(audit.null)
     if audit.sets:
-        yield from _sets(audit.sets, audit.null)
+        yield from _sets("one response each", audit.sets, audit.null)
+    if audit.greedy_sets:
+        yield from _sets("greedy responses", audit.greedy_sets, None)
     yield _tests(audit)
     if audit.levels:
         yield _levels(audit.levels)
+    if audit.coverage:
+        b, a = audit.coverage.before, audit.coverage.after
+        on = f"{audit.counts['problems']:,} problems"
+        advice = "SFT" if audit.coverage.advice == "sft" else "DPO or SFT-DPO"
+        yield f"Correct-answer coverage, {on}: {b:.3f} before, {a:.3f} after; its paper advises {advice} next."
     if audit.calibration:
         b, a = audit.calibration.before, audit.calibration.after
         on = f"{audit.counts['problems']:,} problems"
@@ -127,15 +134,11 @@ def _null(null: Null) -> Iterator[str]:
         )
 
 
-def _sets(sets: Sets, null: Null | None) -> Iterator[str]:
+def _sets(by: str, sets: Sets, null: Null | None) -> Iterator[str]:
     again = null.sets if null else None
     for name, found, chance in (
-        (
-            "Improvement set (one response each: wrong before, right after)",
-            sets.improvement,
-            again and again.improvement,
-        ),
-        ("Loss set (right before, wrong after)", sets.loss, again and again.loss),
+        (f"Improvement set ({by}: wrong before, right after)", sets.improvement, again and again.improvement),
+        (f"Loss set ({by}: right before, wrong after)", sets.loss, again and again.loss),
     ):
         beside = f"; for the model before sampled again: {_chosen(chance)}" if chance else ""
         yield f"{name}: {_chosen(found)}{beside}."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
+from selftrain.digest import normal_text
 from selftrain.errors import DataError, MissingExtraError
 from selftrain.logs.log import Row, Source, whole_text
 
@@ -83,7 +84,7 @@ def _notes(header: "EvalLog", scorers: Sequence[str]) -> list[str]:
         notes.append(f"right or wrong is told by the scorer {scorers[0]}; also in the log: {', '.join(scorers[1:])}")
     if header.status != "success":
         notes.append(f"the evaluation did not end well (status {header.status}): some samples may be missing")
-    return [whole_text(note)[:300] for note in notes]
+    return [whole_text(normal_text(note))[:300] for note in notes]
 
 
 def _labels(header: "EvalLog") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from selftrain.digest import normal_text
 from selftrain.errors import DataError
 from selftrain.logs.log import Row, Source, whole_text
 from selftrain.tasks.tables import read_rows
@@ -16,9 +17,10 @@ _MARKS = {1: "right", 0: "wrong", "True": "right", "False": "wrong"}
 _NOT_FOUND = "[invalid]"
 """What the harness's regular expressions leave of a response without an answer."""
 _NO_FILTER = "none"
-_VOTE = "maj"
+_VOTE = "maj@"
 """How the names of filters begin that leave the majority's answer."""
 _NAME = re.compile(r"samples_(.+)_(\d{4}-\d\d-\d\dT[\d.-]+)")
+_MOST_FILTERS = 100
 _MOST_RESULTS = 1 << 26
 """Bytes of results that are read."""
 _LONGEST = 200
@@ -39,6 +41,8 @@ def source(path: Path) -> Source:
     filters: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for place, row in read_rows(path):
         filters.setdefault(_filter(row), (place, row))
+        if len(filters) > _MOST_FILTERS:
+            raise DataError(f"{path} has more than {_MOST_FILTERS} filters: wanted samples of one task")
     chosen = [name for name in filters if not name.startswith(_VOTE)] or list(filters)
     place, first = filters[chosen[-1]]
     metric = _metric(first, place)
@@ -57,10 +61,10 @@ def _metric(row: Mapping[str, Any], place: str) -> str:
     for name in METRICS:
         if name in metrics:
             return name
-    if len(metrics) == 1:
+    if len(metrics) == 1 and metrics[0].isprintable():
         return metrics[0]
     raise DataError(
-        f"{place} has no metric that tells right from wrong (metrics: {', '.join(metrics)[:100] or 'none'}): "
+        f"{place} has no metric that tells right from wrong (metrics: {str(metrics)[:100]}): "
         f"wanted one of {', '.join(METRICS)}"
     )
 
@@ -71,7 +75,7 @@ def _choices(filters: list[str], chosen: str, row: Mapping[str, Any], metric: st
     others = [f"filter {name}" for name in filters if name != chosen]
     others += [f"metric {name}" for name in (metrics if isinstance(metrics, list) else []) if name != metric]
     told = f"right or wrong is told by {metric} of the filter {chosen}; also in the log: {', '.join(others)}"
-    return [whole_text(told)[:300]] if others else []
+    return [whole_text(normal_text(told))[:300]] if others else []
 
 
 def _rows(path: Path, chosen: str, metric: str, notes: list[str]) -> Iterator[tuple[None, Row]]:
