@@ -27,6 +27,9 @@ HEAVY = {
     "openvino",
     "openvino_genai",
     "psutil",
+    "inspect_ai",
+    "lm_eval",
+    "sentence_transformers",
 }
 SAY_TORCH = ("engines", "training")
 """Packages with files that import heavy libraries at their top; the package itself stays light."""

@@ -19,13 +19,13 @@ class Calibration:
     after: Number
 
 
-def vote_calibration(before: Cell, after: Cell) -> Calibration | None:
-    """The calibration of two cells; None unless both have answers.
+def vote_calibration(before: Cell, after: Cell, k: int) -> Calibration | None:
+    """The calibration of two cells; None unless both have answers, and with one response, which is no vote.
 
     Where answers tie for the majority, it counts as right with the chance that the right one is drawn.
     """
     shares = [majority_share(*vote) for vote in votes_of(before, after)]
-    if not shares:
+    if k == 1 or not shares:
         return None
     b, a = (expected_calibration_error(confidence, correct) for confidence, correct in shares)
     return Calibration(before=b, after=a)

@@ -75,7 +75,7 @@ def compare(
         tests=problem_tests(b, a, judged(b, null) if null else None, settings),
         levels=by_level(b, a),
         coverage=coverage(b, a, k),
-        calibration=vote_calibration(b, a),
+        calibration=vote_calibration(b, a, k),
         rounds=over_rounds(rounds),
         bounds=unjudged_bounds(pair.first, pair.second, settings.max_unjudged),
         counts=_counts(pair, b, k),
