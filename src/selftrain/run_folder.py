@@ -134,15 +134,24 @@ class RunFolder:
 
         `facts` has `rounds`, which says of a result.json that the run ended there; it is written last. First of
         all its place is taken by one that only counts: the test split was read, whenever this process is killed.
+        A finished run that is repeated gets its audit as this version tells it.
         """
-        if self.result == facts:
-            return
-        write_json(self.path / "result.json", {key: facts[key] for key in ("model", "test_reads")})
-        if final is not None:
-            _put(self.path / "final", lambda target: link_model(final.folder, target), replace=True)
-        if audit is not None:
+        if self.result != facts:
+            write_json(self.path / "result.json", {key: facts[key] for key in ("model", "test_reads")})
+            if final is not None:
+                _put(self.path / "final", lambda target: link_model(final.folder, target), replace=True)
+        if audit is not None and self._audit != audit.to_json():
             write_json(self.path / "audit.json", audit.to_json())
-        write_json(self.path / "result.json", facts)
+        if self.result != facts:
+            write_json(self.path / "result.json", facts)
+
+    @property
+    def _audit(self) -> Any:
+        """What audit.json holds; None if it is not there or damaged."""
+        try:
+            return json.loads((self.path / "audit.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
 
     def _read(self) -> dict[str, Any]:
         try:
