@@ -235,16 +235,20 @@ def true_pass(world: World, side: str, k: int) -> float:
 
 
 def predicted_power(world: World, problems: int, n: int, alpha: float = 0.05) -> float:
-    """Power to call pass@1 up, by the normal approximation with the true variance of the paired gains."""
+    """Power to call pass@1 up, by the normal approximation with the true variance of the paired gains.
+
+    With one response a problem the test is McNemar's on counts, which loses one problem.
+    """
     effect, variance = _effect(world, n)
-    return NormalDist().cdf(effect / math.sqrt(variance / problems) - NormalDist().inv_cdf(1 - alpha / 2))
+    seen = effect - 1 / problems if n == 1 else effect
+    return NormalDist().cdf(seen / math.sqrt(variance / problems) - NormalDist().inv_cdf(1 - alpha / 2))
 
 
 def enough_problems(world: World, n: int, alpha: float = 0.05) -> int:
     """What `problems_needed` says for 80 % power to see the world's own gain, told the true variance."""
     effect, variance = _effect(world, n)
     known = Estimate(effect, math.sqrt(variance / 1000), 1000, (-1, 1), None)
-    return problems_needed(known, effect, alpha)
+    return problems_needed(known, effect, alpha, counted=n == 1)
 
 
 @cache

@@ -74,7 +74,9 @@ def test_cells_all_right_or_wrong_have_intervals_with_width_that_hold_the_truth(
     assert DECIDING.isdisjoint(uncovered(found))
 
 
-@pytest.mark.parametrize(("gain", "problems", "n"), [(0.02, 400, 8), (0.05, 100, 4), (0.1, 100, 1), (0.1, None, 8)])
+@pytest.mark.parametrize(
+    ("gain", "problems", "n"), [(0.02, 400, 8), (0.05, 100, 4), (0.1, 100, 1), (0.1, None, 1), (0.1, None, 8)]
+)
 def test_power_is_as_predicted(gain: float, problems: int | None, n: int) -> None:
     world = GAINS[gain]
     problems = problems or enough_problems(world, n)

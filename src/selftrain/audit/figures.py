@@ -172,5 +172,7 @@ def _figure(
         state=state,
         problems=difference.estimate.problems,
         p=p,
-        problems_needed=problems_needed(difference.estimate, effect, settings.alpha),
+        problems_needed=problems_needed(
+            difference.estimate, effect, settings.alpha, counted=difference.exact_p is not None
+        ),
     )

@@ -145,18 +145,22 @@ def estimate(
     return Estimate.of(v, w, float(bootstrap_errors(v[:, None], w, draws, seed)[0]), bounds)
 
 
-def problems_needed(found: Estimate, effect: float, alpha: float, power: float = 0.8) -> int:
+def problems_needed(found: Estimate, effect: float, alpha: float, power: float = 0.8, *, counted: bool = False) -> int:
     """Problems that give `power` to see `effect` two-sided at `alpha`, by the normal approximation.
 
     `((z_(1-alpha/2) + z_power) * s / effect)^2` with s the standard deviation of the observed paired
     values. Where those hardly differ, at least as many as the exact rule needs before its interval is no
-    wider than `effect`.
+    wider than `effect`. `counted`: the test is McNemar's on counts, which loses about one problem, so that n
+    become N with `sqrt(n) = sqrt(N) - 1 / (effect sqrt(N))`. Source: the continuity correction, Fleiss, 1980.
     """
     z = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
     variance = found.problems * found.error**2 if found.problems > 1 else 0.0
     reach = max(map(abs, found.bounds))
     exact = math.log(alpha / 2) / math.log1p(-effect / reach) if found.sparse and effect < reach else 0.0
-    return math.ceil(max(variance * (z / effect) ** 2, exact, 1.0))
+    count = variance * (z / effect) ** 2
+    if counted and count > 0:
+        count = count / 4 * (1 + math.sqrt(1 + 4 / (count * effect))) ** 2
+    return math.ceil(max(count, exact, 1.0))
 
 
 def _sparse(values: Floats, value: float, bounds: tuple[float, float]) -> tuple[Sparse, Sparse] | None:
