@@ -19,6 +19,8 @@ from selftrain.store import write_text
 from selftrain.texts import measure_texts
 from selftrain.validation import parse
 
+FAILED = 3
+"""Exit code for a verdict that was to fail; errors have others."""
 Texts = Mapping[str, tuple[TextLoss, TextLoss]]
 
 
@@ -31,21 +33,21 @@ def audit_files(
     exports: Mapping[str, Path | None],
     fail_on: str,
 ) -> int:
-    """Audits, prints and exports what a command line names; returns 1 for a verdict it asks to fail on, else 0."""
+    """Audits, prints and exports what a command line names; gives `FAILED` for a verdict in `fail_on`, else 0."""
     verdicts = _verdicts(fail_on)
     changes = [word for word in words if "=" in word and not Path(word).exists()]
     if texts and models is None:
         raise ConfigError("--text wants --models BEFORE AFTER: the two models to read it with")
-    measured = measure_texts(models, {path.stem: path for path in texts}) if texts and models else {}
+    measured = measure_texts(models, _by_name(texts)) if texts and models else {}
     paths = [Path(word) for word in words if word not in changes]
-    settings = _settings(paths, read_overrides(changes))
+    settings = _settings(paths, read_overrides(changes, named=("margins",)))
     audit = audit_logs(paths, null=null, texts=measured, embeddings=embeddings, settings=settings)
     print(printed(audit))
     for kind, path in exports.items():
         if path is not None:
             write_text(path, _EXPORTS[kind](audit))
             print(f"wrote {path}")
-    return int(audit.verdict in verdicts)
+    return FAILED if audit.verdict in verdicts else 0
 
 
 def audit_logs(
@@ -62,59 +64,78 @@ def audit_logs(
     `null`: a log of the first model, sampled again. `texts`: see `compare`. `embeddings`: see `load_embedder`; without
     it the semantic diversity of responses is left out. Raises DataError for logs that cannot be read or compared.
     """
-    embed = load_embedder(embeddings) if embeddings else None
     if not paths:
         raise ConfigError("there is nothing to audit: give two logs, BEFORE and AFTER, or the folder of a run")
+    embed = load_embedder(embeddings) if embeddings else None
+    again = read_logs([null], embed=embed)[0] if null else None
+    if null and null.resolve() == paths[0].resolve():
+        raise ConfigError(f"--null {null} is BEFORE itself: give a log of the same model, sampled again")
     if len(paths) == 1:
-        return _audit_run(paths[0], embed, texts, settings)
-    logs = read_logs([*paths, *([null] if null else [])], embed=embed)
-    first = logs[0]
-    matched = [match(first, log) for log in logs[1:]]
-    before, after = matched[len(paths) - 2]
-    fresh = matched[-1][1] if null else None
+        return _audit_run(paths[0], again, texts, embed, settings)
+    first, *others = read_logs(paths, embed=embed)
+    matched = [match(first, log)[1] for log in others]
+    before, after = match(first, others[-1])
+    fresh = match(first, again)[1] if again else None
     audit = compare(
         before.main,
         after.main,
         null=fresh.main if fresh else None,
         suites=_suites(before, after),
         texts=texts,
-        rounds=[first.main, *(log.main for _, log in matched[: len(paths) - 1])],
+        rounds=[first.main, *(log.main for log in matched)],
+        lone=_lone_suites(before, after),
         settings=settings,
     )
-    return _noted(audit, {"before": before, "after": after, **({"null": fresh} if fresh else {})})
+    between = {f"round {number}": log for number, log in enumerate(matched[:-1], start=1)}
+    return _noted(audit, {"before": before, **between, "after": after, **({"null": fresh} if fresh else {})})
+
+
+def _by_name(texts: Sequence[Path]) -> dict[str, Path]:
+    named = {path.stem: path for path in texts}
+    if len(named) < len(texts):
+        raise ConfigError(f"--text names {len(texts)} files of {len(named)} names: give each another name")
+    return named
 
 
 def _settings(paths: Sequence[Path], changes: Mapping[str, Any]) -> AuditSettings:
     """The default settings, or those of the run that is audited, with some changed."""
     own = read_run(paths[0]).config["audit"]["settings"] if len(paths) == 1 and is_run(paths[0]) else {}
-    return parse(AuditSettings, {**own, **changes}, "")
+    margins = changes.get("margins")
+    both = {"margins": {**own.get("margins", {}), **margins}} if isinstance(margins, Mapping) else {}
+    return parse(AuditSettings, {**own, **changes, **both}, "")
 
 
-def _audit_run(path: Path, embed: Embed | None, texts: Texts | None, settings: AuditSettings | None) -> Audit:
-    if not is_run(path):
+def _audit_run(
+    path: Path, null: Log | None, texts: Texts | None, embed: Embed | None, settings: AuditSettings | None
+) -> Audit:
+    if not (path / "run.yaml").is_file():
         raise ConfigError(f"{path} is not the folder of a run: give two logs to compare, BEFORE and AFTER")
     sides = run_sides(path, embed)
     before, after = sides["before"], sides["after"]
+    fresh = match(before, null)[1] if null else None
     audit = compare(
         before.main,
         after.main,
         same_prompt=sides["same prompt"],
-        null=sides["null"],
+        null=fresh.main if fresh else sides["null"],
         suites=_suites(before, after),
         texts=texts,
         greedy=sides["greedy"],
         rounds=run_rounds(path),
         settings=settings,
     )
-    audit = _noted(audit, {"before": before, "after": after})
-    own = read_run(path).latest
-    missing = [f.name for f in own[0].figures if f.name not in {g.name for g in audit.figures}] if own else []
-    if missing:
-        note = (
-            f"the run's own audit has {', '.join(missing)}, too: give --text with --models, or --embeddings, for these"
-        )
+    audit = _noted(audit, {"before": before, "after": after, **({"null": fresh} if fresh else {})})
+    if missing := _not_again(path, audit):
+        note = f"the run's own audit has {'; '.join(missing)}, too: give --text with --models, or --embeddings"
         audit = replace(audit, warnings=(*audit.warnings, note))
     return audit
+
+
+def _not_again(path: Path, audit: Audit) -> list[str]:
+    """Figures that the run's own audit has and this one lacks: those that need a model to measure."""
+    own = read_run(path).latest
+    there = {figure.name for figure in audit.figures}
+    return [figure.name for figure in own[0].figures if figure.name not in there] if own else []
 
 
 def _suites(before: Log, after: Log) -> dict[str, tuple[Cell, Cell]]:
@@ -122,11 +143,22 @@ def _suites(before: Log, after: Log) -> dict[str, tuple[Cell, Cell]]:
     return {name: (cell, after.cells[name]) for name, cell in before.cells.items() if name and name in after.cells}
 
 
+def _lone_suites(before: Log, after: Log) -> dict[str, str]:
+    """Guards on suites that only one log has, and why they cannot be told."""
+    logs = {"after": before, "before": after}  # a suite of the one that the other, which is named, lacks
+    return {
+        f"pass@1 on {suite}": f"{lacking} has no responses to it"
+        for lacking, log in logs.items()
+        for suite in log.cells
+        if suite and (suite not in before.cells or suite not in after.cells)
+    }
+
+
 def _noted(audit: Audit, logs: Mapping[str, Log]) -> Audit:
     """The audit with what the readers of its logs noted."""
     notes = [f"{name}: {note}" for name, log in logs.items() for note in log.notes]
-    lone = logs["before"].cells.keys() ^ logs["after"].cells.keys()
-    notes += [f"suite {name} is in one log only and was left out" for name in sorted(map(str, lone))]
+    if logs["before"].path.resolve() == logs["after"].path.resolve() and not is_run(logs["before"].path):
+        notes.append("before and after are one file")
     return replace(audit, warnings=(*audit.warnings, *notes))
 
 

@@ -136,7 +136,7 @@ def audit(
     json: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Markdown file to write, for a pull request.")] = None,
     card: Annotated[Path | None, typer.Option(help="YAML file to write, rows for a model card.")] = None,
-    fail_on: Annotated[str, typer.Option(help="Verdicts that end with exit code 1, such as regress,reversal.")] = "",
+    fail_on: Annotated[str, typer.Option(help="Verdicts that end with exit code 3, such as regress,reversal.")] = "",
 ) -> None:
     """Tell progress from regress: compare two logs of sampled answers, whoever made the models.
 

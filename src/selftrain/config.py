@@ -169,20 +169,23 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
     return value
 
 
-def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """The nested values of `a.b=value` words. Raises ConfigError for other words."""
+def read_overrides(overrides: Sequence[str], named: Sequence[str] = ()) -> dict[str, Any]:
+    """The nested values of `a.b=value` words; below the keys in `named`, names may hold dots.
+
+    Raises ConfigError for other words.
+    """
     values: dict[str, Any] = {}
     for override in overrides:
-        _set(values, override)
+        _set(values, override, named)
     return values
 
 
-def _set(values: dict[str, Any], override: str) -> None:
+def _set(values: dict[str, Any], override: str, named: Sequence[str] = ()) -> None:
     """Puts `a.b=value` into nested mappings; the value is read as YAML."""
     dotted, equals, text = override.partition("=")
     if not equals or not dotted:
         raise ConfigError(f"{override!r} is not key=value: write for example training.epochs=2")
-    *path, last = dotted.split(".")
+    *path, last = dotted.split(".", 1 if dotted.partition(".")[0] in named else -1)
     for key in path:
         inner = values.get(key)
         if isinstance(inner, str) and key in ("task", "recipe", "judge"):

@@ -221,8 +221,8 @@ def true_differences(world: World, k: int, null_k: int) -> dict[str, float]:
         "retention over null": float(weights @ (_reach(a, null_k) - weights) / weights.sum()),
         "unparsed": float(((1 - b.right) * b.unparsed - (1 - a.right) * a.unparsed).mean()),
         "truncated": float((b.truncated - a.truncated).mean()),
-        "distinct-n, right": diverse,
-        "semantic, right": diverse,
+        "distinct-n right": diverse,
+        "semantic right": diverse,
         "NLL on text": b.nll - a.nll,
     }
 

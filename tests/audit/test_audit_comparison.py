@@ -141,15 +141,17 @@ def test_the_same_prompt_and_greedy_figures_make_no_verdict() -> None:
 def test_one_response_a_problem() -> None:
     before, after, null = cells(CHANCE, BETTER, CHANCE, n=1)
     audit = compare(before, after, null=null, settings=SETTINGS)
-    assert list(figures(audit)) == ["pass@1", "unparsed", "truncated"]
+    assert list(figures(audit)) == ["pass@1", "retention over null", "unparsed", "truncated"]
     assert audit.curves["pass@k"].ks == [1]
+    assert audit.null is not None
+    assert audit.warnings == (NO_TEXTS,)
     bare = compare(before, after, settings=SETTINGS)
-    for found in (audit, bare):
-        assert found.warnings == (
-            "one response a problem is common: pass@k and retention guards are absent, and there is no null of halves",
-            NO_TEXTS,
-        )
+    assert list(figures(bare)) == ["pass@1", "unparsed", "truncated"]
     assert bare.null is None
+    assert bare.warnings == (
+        "one response a problem is common: pass@k and retention guards are absent, and there is no null of halves",
+        NO_TEXTS,
+    )
 
 
 def test_without_fresh_samples_the_null_is_made_of_halves() -> None:
@@ -288,22 +290,113 @@ def test_any_counts_give_an_audit_or_a_data_error(table: list[tuple[tuple[int, .
     json.dumps(audit.to_json(), allow_nan=False)
 
 
-WORDS = [
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-]
+@pytest.mark.parametrize("lacking", ["unparsed", "truncated"])
+def test_a_guard_that_only_one_log_lets_be_told_forbids_progress(lacking: str) -> None:
+    before, after = cells(CHANCE, BETTER)
+    silent = replace(after, **{lacking: None})
+    audit = compare(before, silent, settings=SETTINGS)
+    assert (audit.verdict, audit.because, list(audit.withheld)) == ("inconclusive", (lacking,), [lacking])
+    assert audit.problems_needed is None
+    assert any(f"the guard {lacking} cannot be told, since after has no" in line for line in audit.warnings)
+    both = compare(replace(before, **{lacking: None}), silent, settings=SETTINGS)
+    assert (both.verdict, both.withheld) == ("progress", {})
+
+
+def test_few_short_problems_do_not_switch_guards_off() -> None:
+    before, after = cells(CHANCE, NARROW)
+    short = np.arange(300) < 40
+    cut = counted(np.where(short, after.right > 4, after.right), np.where(short, 1, 8))
+    audit = compare(before, cut, settings=SETTINGS)
+    assert audit.verdict == "reversal"
+    assert audit.counts["problems with k responses"] == 260
+    assert "figures at k = 8 rest on 260 of 300 problems: the others have fewer judged responses" in audit.warnings
+    single = compare(before, counted(after.right > 4, 1), settings=SETTINGS)
+    assert "pass@k" in single.withheld
+    assert single.verdict != "progress"
+
+
+@pytest.mark.parametrize(("first", "second"), [(4, 64), (64, 4)])
+def test_equal_models_with_unlike_n_are_not_told_apart(first: int, second: int) -> None:
+    called, seeds = {"up": 0, "down": 0, "unknown": 0}, 60
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        sides = [drawn(np.full(200, 0.25), n, rng) for n in (first, second)]
+        audit = compare(*sides, settings=AuditSettings(draws=100))
+        called[next(f.state for f in audit.figures if f.name == "pass^4")] += 1
+    assert max(called["up"], called["down"]) <= 5
+
+
+def test_the_confidence_of_votes_is_compared_at_one_number_of_responses() -> None:
+    rng = np.random.default_rng(6)
+
+    def cell(n: int) -> Cell:
+        answers = [(i, a) for i in range(300) for a in rng.choice(list("gabc"), n, p=[0.4, 0.2, 0.2, 0.2]).tolist()]
+        marks = {"g": "right"}
+        return tally(({"problem": f"p{i}", "answer": a, "judgement": marks.get(a, "wrong")} for i, a in answers), {})
+
+    audit = compare(cell(4), cell(64), settings=SETTINGS)
+    assert next(f for f in audit.figures if f.name == "Brier score of the vote").state == "unknown"
+    assert audit.calibration is not None
+    assert audit.calibration.before == pytest.approx(audit.calibration.after, abs=0.08)
+
+
+def test_what_is_needed_is_more_than_what_is_there() -> None:
+    rng = np.random.default_rng(3)
+    chance = rng.beta(1, 1, 2000)
+    audit = compare(drawn(chance, 8, rng), drawn(chance, 8, rng), settings=SETTINGS)
+    assert audit.verdict == "inconclusive"
+    assert audit.problems_needed is not None
+    assert audit.problems_needed > 2000
+
+
+def test_equal_curves_do_not_cross() -> None:
+    right = np.random.default_rng(0).integers(0, 9, 50)
+    for seed in range(20):
+        other = np.random.default_rng(seed).permutation(right)
+        curve = compare(counted(right, 8), counted(other, 8), settings=SETTINGS).curves["pass@k"]
+        assert (curve.crossover, curve.overtaken) == (None, None)
+
+
+def test_a_sure_crossing_is_told_apart_from_any() -> None:
+    curve = compare(*cells(CHANCE, NARROW), settings=SETTINGS).curves["pass@k"]
+    assert curve.crossover is not None
+    assert curve.overtaken is not None
+    assert 1 < curve.crossover <= curve.overtaken
+
+
+def test_a_suite_that_cannot_be_compared_is_named_and_withheld() -> None:
+    before, after = cells(CHANCE, BETTER)
+    apart = before.take(["p0"]), after.take(["p1"])
+    audit = compare(before, after, suites={"far": apart}, settings=SETTINGS)
+    assert (audit.verdict, audit.because) == ("inconclusive", ("pass@1 on far",))
+    assert "no problem is in both logs" in audit.withheld["pass@1 on far"]
+
+
+def test_problems_that_a_suite_or_the_null_lacks_are_named() -> None:
+    before, after, null = cells(CHANCE, BETTER, CHANCE)
+    suites = {"far": (before.take(before.problems[:100]), after.take(after.problems[50:150]))}
+    audit = compare(before, after, null=null.take(null.problems[:298]), suites=suites, settings=SETTINGS)
+    assert "50 problems are in before on far only, left out: p0, p1, p2, ..." in audit.warnings
+    assert "50 problems are in after on far only, left out: p100, p101, p102, ..." in audit.warnings
+    assert "2 problems are in before only and not in the null, left out: p298, p299" in audit.warnings
+
+
+def test_rounds_without_common_problems_are_said_so() -> None:
+    before, after = cells(CHANCE, BETTER)
+    apart = replace(before, problems=tuple(f"x{i}" for i in range(300)))
+    warnings = compare(before, after, rounds=[before, apart, after], settings=SETTINGS).warnings
+    assert "no problem has a judged response in every round: rise and collapse is absent" in warnings
+
+
+def test_a_null_of_another_model_is_warned_of() -> None:
+    named = zip(cells(CHANCE, BETTER, BETTER), "abb", strict=True)
+    before, after, null = (replace(cell, labels={"model": name}) for cell, name in named)
+    warnings = compare(before, after, null=null, settings=SETTINGS).warnings
+    assert "model differs: before a, null b" in warnings
+    assert not any("after b" in line for line in warnings)
+
+
+WORDS = list("abcdefghijklmn")
 
 
 def reasoned(chance: np.ndarray, variety: int, rng: np.random.Generator, words: int = 14, **labels: object) -> Cell:
@@ -332,8 +425,8 @@ def test_a_gain_that_costs_diversity_of_reasoning_is_a_reversal() -> None:
     before, after = reasoned(CHANCE, 40, rng), reasoned(BETTER, 2, rng)
     audit = compare(before, after, settings=SETTINGS)
     assert audit.verdict == "reversal"
-    assert "distinct-n, right" in audit.because
-    wrong = next(f for f in audit.figures if f.name == "distinct-n, wrong")
+    assert "distinct-n right" in audit.because
+    wrong = next(f for f in audit.figures if f.name == "distinct-n wrong")
     assert (wrong.role, wrong.state) == ("secondary", "down")
 
 
@@ -342,7 +435,7 @@ def test_answers_alone_may_lose_their_diversity() -> None:
     before, after = reasoned(CHANCE, 40, rng, words=6), reasoned(BETTER, 2, rng, words=6)
     audit = compare(before, after, settings=SETTINGS)
     assert audit.verdict == "progress"
-    assert next(f for f in audit.figures if f.name == "distinct-n, right").role == "secondary"
+    assert next(f for f in audit.figures if f.name == "distinct-n right").role == "secondary"
     one = compare(reasoned(CHANCE, 40, rng), after, settings=SETTINGS)
     assert any("only one model carry reasoning (median 14 and 6 words)" in line for line in one.warnings)
 
@@ -353,9 +446,9 @@ def test_everything_a_log_tells_is_measured() -> None:
     audit = compare(before, after, null=null, rounds=[before, null, after], settings=SETTINGS)
     assert audit.warnings == ()
     assert {figure.name for figure in audit.figures} == {
-        *("pass@1", "pass@8", "retention over null", "unparsed", "truncated", "distinct-n, right"),
+        *("pass@1", "pass@8", "retention over null", "unparsed", "truncated", "distinct-n right"),
         *("pass^8", "majority@8", "gap of the vote", "Brier score of the vote", "answer entropy"),
-        *("gap of the likeliest", "distinct-n, wrong", "words", "tokens", "token entropy", "repetition"),
+        *("gap of the likeliest", "distinct-n wrong", "words", "tokens", "token entropy", "repetition"),
     }
     assert set(audit.curves) == {"pass@k", "pass^k", "majority@k"}
     assert audit.curves["majority@k"].ks == [1, 2, 4, 8]

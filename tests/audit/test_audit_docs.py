@@ -22,7 +22,7 @@ def general(name):
     """The name of a figure as the page has it where it has no exact one."""
     name = re.sub(r"(pass[@^]|majority@)8", r"\1k", name)
     name = re.sub(r" on hard$", " on SUITE", re.sub(r" on book$", " on TEXT", name))
-    return re.sub(", (right|wrong)$", ", MARK", name)
+    return re.sub(" (right|wrong)$", " MARK", name)
 
 
 @pytest.fixture(scope="module")
@@ -70,4 +70,4 @@ def test_every_verdict_is_told():
 
 
 def test_the_page_is_short():
-    assert len(TEXT.splitlines()) <= 150
+    assert len(TEXT.splitlines()) <= 160

@@ -54,7 +54,7 @@ def test_the_sentence_of_progress() -> None:
     line = verdict_line(audit)
     assert line.startswith(f"progress: pass@1 rose by {f.difference:+.3f} from {f.before:.3f} to {f.after:.3f} ")
     assert f"(95 % interval {f.low:+.3f} to {f.high:+.3f}, 200 problems)" in line
-    assert "; held: pass@8, " in line
+    assert "; held: pass@8; pass@1 on far [red]away[/red] suite; " in line
     assert "\n" not in line
 
 
@@ -62,11 +62,38 @@ def test_the_sentence_of_regress_and_of_no_conclusion() -> None:
     good, bad = counted([3] * 100, 4), counted([1] * 100, 4, truncated=4)
     line = verdict_line(compare(good, bad, settings=SETTINGS))
     assert line.startswith("regress: pass@1 fell by -0.500")
-    assert line.endswith("; down: retention over null, truncated")
+    assert line.endswith("; down: retention over null; truncated")
     audit = compare(good, good, settings=SETTINGS)
     line = verdict_line(audit)
     assert line.startswith("inconclusive: pass@1 changed by +0.000")
     assert line.endswith(f"; about {audit.problems_needed} problems would settle it")
+
+
+def test_what_would_settle_it_names_the_figure_that_asks_for_most_and_its_unit() -> None:
+    audit = progress()
+    first, guard = audit.figures[0], next(f for f in audit.figures if f.role == "guard")
+    small = replace(guard, name="pass@1 on a, b", state="unknown", problems_needed=90)
+
+    def line(**values: object) -> str:
+        most = replace(guard, state="unknown", **values)
+        return verdict_line(
+            replace(
+                audit,
+                verdict="inconclusive",
+                because=(small.name, most.name, "one-sided"),
+                problems_needed=most.problems_needed,
+                figures=(first, small, most),
+            )
+        )
+
+    suite = line(name="pass@1 on f\x1bar", problems_needed=190)
+    ending = (
+        r"; unknown: pass@1 on a, b; pass@1 on f\x1bar; one-sided; about 190 problems would settle pass@1 on f\x1bar"
+    )
+    assert suite.endswith(ending)
+    assert line(name="NLL on notes", problems_needed=300).endswith(
+        "; about 300 pieces of text would settle NLL on notes"
+    )
 
 
 def test_what_decides_comes_first_and_what_is_neither_better_nor_worse_last() -> None:

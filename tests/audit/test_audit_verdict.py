@@ -47,8 +47,21 @@ def test_the_rule_to_the_letter(primary: str, first: str, second: str) -> None:
         expected = ("inconclusive", [name for name, state in guards.items() if state == "unknown"])
     else:
         expected = ("inconclusive", ["pass@1"])
-    verdict, because = decide(figure("pass@1", primary), [figure(n, s) for n, s in guards.items()])
-    assert (verdict, [f.name for f in because]) == expected
+    assert decide(figure("pass@1", primary), [figure(n, s) for n, s in guards.items()], {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("primary", "guard", "expected"),
+    [
+        ("up", "held", ("inconclusive", ["lost"])),
+        ("up", "unknown", ("inconclusive", ["g", "lost"])),
+        ("up", "down", ("reversal", ["pass@1", "g"])),
+        ("down", "held", ("regress", ["pass@1"])),
+        ("unknown", "held", ("inconclusive", ["pass@1"])),
+    ],
+)
+def test_a_guard_that_cannot_be_told_is_not_held(primary: str, guard: str, expected: tuple[str, list[str]]) -> None:
+    assert decide(figure("pass@1", primary), [figure("g", guard)], {"lost": "after has no answers"}) == expected
 
 
 IMPOSSIBLE = (0, 1, 1.5, -0.1, float("nan"))

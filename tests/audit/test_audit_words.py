@@ -7,7 +7,8 @@ import pytest
 from make_audit import full_audit
 from make_cells import counted, drawn
 
-from selftrain.audit import AuditSettings, compare
+from selftrain.audit import AuditSettings, compare, tally
+from selftrain.audit.sets import expected_sets
 from selftrain.audit.words import level, sentences, state_reason, state_word, visible, written
 
 SETTINGS = AuditSettings(draws=100)
@@ -98,15 +99,19 @@ def test_the_crossover_names_its_k_and_its_problems():
 def test_sets_tests_levels_and_rounds_have_their_numbers(audit):
     found = audit.sets.improvement
     line = said(audit, "Improvement set (one response each")
-    assert f": {found.problems} problems, pass@4 on them {found.before[-1]:.3f} before" in line
-    assert f"again: {audit.null.sets.improvement.problems} problems" in line
+    assert f": {found.problems:.0f} problems, pass@4 on them {found.before[-1]:.3f} before" in line
+    assert f"again: {audit.null.sets.improvement.problems:.0f} problems, pass@4 on them " in line
     greedy = audit.greedy_sets.improvement
     line = said(audit, "Improvement set (greedy responses")
-    assert line.endswith(
-        f": {greedy.problems} problems, pass@8 on them {greedy.before[-1]:.3f} before, {greedy.after[-1]:.3f} after."
+    told = f"pass@8 on them {greedy.before[-1]:.3f} before, {greedy.after[-1]:.3f} after."
+    assert line.endswith(f": {greedy.problems:.0f} problems, {told}")
+    coverage = audit.coverage
+    assert said(audit, "Correct-answer coverage, the share of right responses, 80 problems: ").endswith(
+        f": {coverage.before:.3f} before, {coverage.after:.3f} after."
     )
-    coverage = said(audit, "Correct-answer coverage, 80 problems: ")
-    assert coverage.endswith(f"{audit.coverage.after:.3f} after; its paper advises DPO or SFT-DPO next.")
+    assert said(audit, "Coverage, the share of 80 problems with a right one among all judged responses: ").endswith(
+        f": {coverage.before_ever:.3f} before, {coverage.after_ever:.3f} after."
+    )
     gained, lost = map(len, (audit.tests.gained, audit.tests.lost))
     assert f"{gained} gained and {lost} lost of 80; for the model before" in said(audit, "Single problems")
     levels = said(audit, "pass@1 by level: level 1 ")
@@ -123,6 +128,46 @@ def test_of_many_levels_the_ends_are_told(audit):
         replace(audit, levels=many), "pass@1 by level, first and last of 9: level 1 0.900 to - (9 problems), level 9"
     )
     assert "level 5" not in line
+    unknown = replace(many, ordered=False)
+    assert "first and last by name of 9" in said(replace(audit, levels=unknown), "pass@1 by level")
+
+
+def test_levels_without_a_known_order_have_no_disparity_and_say_what_to_set(audit):
+    found = replace(audit.levels, names=["easy", "hard"], ordered=False)
+    line = said(replace(audit, levels=found), "pass@1 by level: easy ")
+    assert line.endswith(
+        "no order of the levels is known, so group disparity is not (set levels=[easiest, ..., hardest])."
+    )
+
+
+def test_problems_that_no_named_level_has_are_told(audit):
+    line = said(replace(audit, levels=replace(audit.levels, left_out=7)), "pass@1 by level")
+    assert "; 7 problems have none of these levels; group disparity" in line
+    none = replace(audit.levels, names=[], problems=[], before=[], after=[], left_out=80)
+    line = said(replace(audit, levels=none), "pass@1 by level")
+    assert line == "pass@1 by level: none of 80 problems has a level that is named in levels."
+
+
+def test_sets_say_when_fewer_problems_are_measured_than_chosen(audit):
+    def told(**values):
+        improvement = replace(audit.sets.improvement, **values)
+        return said(
+            replace(audit, null=None, sets=replace(audit.sets, improvement=improvement)), "Improvement set (one"
+        )
+
+    assert ": 23 problems, pass@4 on the 21 with 4 other responses 0." in told(problems=23.0, measured=21.0)
+    unmeasured = told(problems=23.0, measured=0.0, ns=[], before=[], after=[])
+    assert unmeasured.endswith(": 23 problems, none with other responses to measure pass@N by.")
+    assert told(problems=0.0, measured=0.0, ns=[], before=[], after=[]).endswith(": 0 problems.")
+
+
+def test_the_sets_of_two_logs_stand_beside_those_that_two_responses_make(audit):
+    sets = expected_sets(counted([1, 2, 3, 0], 6))
+    line = said(
+        replace(audit, null=replace(audit.null, kind="split", pass_1=None, sets=sets)), "Improvement set (one response"
+    )
+    chance = f"0.7 problems, pass@4 on them {sets.loss.after[-1]:.3f}."
+    assert line.endswith(f" after; expected of two responses of the model before: {chance}")
 
 
 def test_what_is_not_there_is_not_told():
@@ -132,6 +177,17 @@ def test_what_is_not_there_is_not_told():
     low, high = audit.bounds["difference"]
     assert lines[-1].endswith(f"pass@1 would change by {low:+.3f} to {high:+.3f}.")
     assert lines[0].startswith("Support with 1 response a problem: ")
+
+
+def test_both_sets_are_told_at_an_n_that_both_have(audit):
+    marks = ["right", "wrong"] * 8
+    one, other = (
+        tally([{"problem": str(p), "judgement": marks[start + p + i]} for p in range(6) for i in range(9)], {})
+        for start in (0, 1)
+    )
+    found = compare(one, other, settings=SETTINGS)
+    assert (found.sets.improvement.ns[-1], found.null.sets.improvement.ns[-1]) == (8, 4)
+    assert said(found, "Improvement set").count("pass@4 on them") == 2
 
 
 def test_the_level_is_that_of_the_audit(audit):

@@ -51,7 +51,7 @@ def test_progress_with_everything_exported(log, tmp_path):
     assert "progress: pass@1 rose by" in " ".join(ended.out.split())
     found = json.loads(exports[0].read_text())
     assert found["verdict"] == "progress"
-    assert found["figures"]["distinct-n, right"]["role"] == "guard"
+    assert found["figures"]["distinct-n right"]["role"] == "guard"
     assert found["null"]["kind"] == "split"
     assert found["settings"]["draws"] == 500
     assert "progress" in exports[1].read_text()
@@ -61,10 +61,10 @@ def test_progress_with_everything_exported(log, tmp_path):
 @pytest.mark.parametrize(
     ("chance", "variety", "fail_on", "verdict", "code"),
     [
-        (0.5, 2, "regress,reversal", "reversal", 1),
+        (0.5, 2, "regress,reversal", "reversal", 3),
         (0.5, 2, "regress", "reversal", 0),
-        (0.1, 50, "regress", "regress", 1),
-        (0.3, 50, "progress , inconclusive", "inconclusive", 1),
+        (0.1, 50, "regress", "regress", 3),
+        (0.3, 50, "progress , inconclusive", "inconclusive", 3),
         (0.1, 50, "", "regress", 0),
     ],
 )
@@ -83,7 +83,7 @@ def test_settings_are_told_on_the_command_line(log, tmp_path):
     assert found["verdict"] == "progress"
     assert found["settings"]["margins"] == {"pass@8": 0.4}
     assert found["figures"]["pass@8"]["margin"] == 0.4
-    assert found["figures"]["distinct-n, right"]["margin"] == 0.5
+    assert found["figures"]["distinct-n right"]["margin"] == 0.5
 
 
 def test_parquet_and_correct_and_suites_and_a_fresh_null(log, tmp_path):
@@ -157,6 +157,10 @@ def test_sample_logs_are_audited(lab, model, first, tmp_path):
         (("b.jsonl", "b.jsonl", "--text", "b.jsonl"), "--text wants --models"),
         (("b.jsonl", "other.jsonl"), "no problem is in both logs"),
         (("draws=100",), "nothing to audit: give two logs"),
+        (("b.jsonl", "other.jsonl", "--null", "./b.jsonl"), "is BEFORE itself"),
+        (("b.jsonl", "b.jsonl", "--models", "x", "y", "--text", "a/t.txt", "--text", "b/t.txt"), "2 files of 1 names"),
+        (("b.jsonl", "b.jsonl", "margins=0.3"), "margins"),
+        (("b.jsonl", "b.jsonl", "alpha=1e-320"), "alpha"),
     ],
 )
 def test_errors_are_one_line(log, monkeypatch, tmp_path, words, complaint):
@@ -177,3 +181,36 @@ def test_one_problem_of_one_response(log):
     ended = inside("audit", one, one)
     assert ended.code == 0, ended.err
     assert "inconclusive" in ended.out
+
+
+def test_a_suite_of_one_log_alone_is_withheld(log, tmp_path):
+    rows = list(sampled(0.3))
+    before = log("b.jsonl", [*rows, *({**row, "suite": "far v1.5"} for row in rows)])
+    after = log("a.jsonl", sampled(0.5, seed=1))
+    ended = inside("audit", before, after, "draws=200", "--json", tmp_path / "a.json")
+    assert ended.code == 0, ended.err
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert (found["verdict"], found["because"]) == ("inconclusive", ["pass@1 on far v1.5"])
+    assert found["withheld"] == {"pass@1 on far v1.5": "after has no responses to it"}
+
+
+def test_a_name_with_a_dot_has_a_margin(log, tmp_path):
+    def both(chance, seed):
+        rows = list(sampled(chance, seed=seed))
+        return [*rows, *({**row, "suite": "far v1.5"} for row in rows)]
+
+    before, after = log("b.jsonl", both(0.3, 0)), log("a.jsonl", both(0.5, 1))
+    ended = inside("audit", before, after, "draws=200", "margins.pass@1 on far v1.5=0.4", "--json", tmp_path / "a.json")
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "a.json").read_text())["figures"]["pass@1 on far v1.5"]["margin"] == 0.4
+
+
+def test_the_null_of_a_run_may_be_another(first, lab, model, tmp_path):
+    null = tmp_path / "null.jsonl"
+    words = ("--task", lab.config, "--split", "test", "--samples", 4, "--max-tokens", 3, "--temperature", 1)
+    assert inside("sample", model, "--out", null, *words, "--seed", 9).code == 0
+    ended = inside("audit", first, "--null", null, "--json", tmp_path / "a.json")
+    assert ended.code == 0, ended.err
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["null"] != json.loads((first / "audit.json").read_text())["null"]
+    assert "no file" in inside("audit", first, "--null", tmp_path / "nowhere.jsonl").complaint

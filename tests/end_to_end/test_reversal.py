@@ -133,5 +133,5 @@ def test_and_more_alike(right):
 @pytest.mark.slow
 def test_is_a_reversal(finished):
     audit = read_json(finished / "audit.json")
-    assert audit["figures"]["distinct-n, right"]["state"] == "down"
+    assert audit["figures"]["distinct-n right"]["state"] == "down"
     assert audit["verdict"] == "reversal"

@@ -33,7 +33,7 @@ def sample(number=0, epoch=1, value="C", answer="5", stop="stop", scores=None, l
     return EvalSample(**(made | more))
 
 
-def write(path, *samples, model="openai/m", status="success", epochs=1):
+def write(path, *samples, model="openai/m", status="success", epochs=1, temperature=0.7):
     """A log of samples."""
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalPlan, EvalSpec, write_eval_log
     from inspect_ai.model import GenerateConfig
@@ -46,7 +46,7 @@ def write(path, *samples, model="openai/m", status="success", epochs=1):
         model_generate_config=GenerateConfig(temperature=0.2, top_p=0.9),
         config=EvalConfig(epochs=epochs),
     )
-    plan = EvalPlan(config=GenerateConfig(temperature=0.7, max_tokens=24))
+    plan = EvalPlan(config=GenerateConfig(temperature=temperature, max_tokens=24))
     write_eval_log(EvalLog(status=status, eval=spec, plan=plan, samples=list(samples)), str(path))
     return path
 
@@ -102,13 +102,34 @@ def test_what_did_not_end_well_is_unjudged(path):
 
     error = EvalError(message="no", traceback="", traceback_ansi="")
     limit = EvalSampleLimit(type="time", limit=5)
-    samples = [sample(0, error=error), sample(1, limit=limit), sample(2, scores={}), sample(3)]
+    samples = [sample(0, error=error), sample(1, limit=limit, scores={}), sample(2, scores={}), sample(3)]
     source, rows = read(write(path, *samples, status="error"))
     assert [row["judgement"] for row in rows] == ["unjudged"] * 3 + ["right"]
     assert source.notes == [
         "the evaluation did not end well (status error): some samples may be missing",
         "3 of 4 responses are unjudged: 1 ended by a limit, 1 ended by an error, 1 without a score",
     ]
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize(
+    ("kind", "finish"), [("token", "length"), ("context", "length"), ("time", "stop"), ("message", "stop")]
+)
+def test_what_a_limit_ended_keeps_its_score(path, kind, finish):
+    from inspect_ai.log import EvalSampleLimit
+
+    limit = EvalSampleLimit(type=kind, limit=5)
+    source, rows = read(write(path, sample(0, value="I", limit=limit), sample(1, limit=limit), sample(2)))
+    assert [row["judgement"] for row in rows] == ["wrong", "right", "right"]
+    assert [row["finish"] for row in rows] == [finish, finish, "stop"]
+    assert source.notes == []
+
+
+@pytest.mark.extra
+def test_a_setting_that_is_no_number_is_no_label(tmp_path):
+    pytest.importorskip("inspect_ai")
+    source, _ = read(write(tmp_path / "log.eval", sample(), temperature=float("nan")))
+    assert source.labels["temperature"] == 0.2
 
 
 @pytest.mark.extra

@@ -156,6 +156,25 @@ def test_greedy_decoding_is_temperature_0(tmp_path):
     }
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), pytest.param(10**400, id="huge"), "hot"])
+def test_a_setting_that_is_no_number_is_no_label(tmp_path, value):
+    arguments = {"gen_args_0": {"arg_0": "Q", "arg_1": {**SETTINGS, "temperature": value, "max_gen_toks": value}}}
+    source, _ = read(tmp_path, generated(arguments=arguments))
+    assert source.labels == {"task": "sums", "top_p": 0.9}
+
+
+def test_of_documents_with_one_hash_the_first_is_read(tmp_path):
+    """A data set that has a question twice; each document has a row for each filter."""
+    rows = [
+        generated(number, doc_hash=f"hash-{number % 2}", name=name, value=value)
+        for number, value in enumerate([1, 0, 0, 1])
+        for name in ("strict", "flexible")
+    ]
+    source, found = read(tmp_path, *rows)
+    assert [(row["problem"], row["judgement"]) for row in found] == [("hash-0", "right"), ("hash-1", "wrong")]
+    assert source.notes[-1] == "2 documents repeat an earlier one, and were left out"
+
+
 def test_level_and_a_problem_without_a_hash(tmp_path):
     row = generated(7, doc={"problem": "Solve.", "level": "Level 5"})
     del row["doc_hash"]

@@ -50,11 +50,28 @@ def test_ids_that_number_other_problems_alike_do_not_mislead(log):
 
 
 def test_questions_that_differ_under_a_common_id_are_counted(log):
-    before, after = match(log({"0": "a?", "1": "b?"}), log({"0": "a?", "1": "Q: b?"}))
-    assert common(before, after)[0] == ("0", "1")
+    """Under another template of prompts every question differs: all are compared."""
+    before, after = match(log({"0": "a?", "1": "b?", "2": None}), log({"0": "Q: a?", "1": "Q: b?", "2": "Q: c?"}))
+    assert common(before, after)[0] == ("0", "1", "2")
     assert after.notes == (
-        "1 of 2 problems with the same id have another question than before: "
+        "2 of 3 problems with the same id have another question than before: "
         "check that the ids of both logs mean the same",
+    )
+
+
+@pytest.mark.parametrize("unlike", [1, 3, 4, 9])
+def test_where_some_questions_agree_those_that_do_not_are_left_out(log, unlike):
+    """A problem was corrected between the logs: its id is the same, what it asks is not."""
+    asked = {str(number): f"{number} + {number} = ?" for number in range(6)}
+    fixed = {f"p{number}\n" + "x" * 99: f"{number}?" for number in range(unlike)}
+    after = {**{name: f"again {text}" for name, text in fixed.items()}, **asked, "0": " 0 + 0  = ?\n", "new": "?"}
+    before, after = match(log({**asked, **fixed}), log(after))
+    assert common(before, after) == (tuple(asked), ((), ("new",)))
+    named = [f"p{number} " + "x" * 37 for number in range(min(unlike, 3))] + ["..."] * (unlike > 3)
+    assert before.notes == ()
+    assert after.notes == (
+        f"{unlike} of {6 + unlike} problems with the same id have another question than before, "
+        f"and were left out: {', '.join(named)}",
     )
 
 

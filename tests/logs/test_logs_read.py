@@ -12,7 +12,7 @@ from selftrain.logs.read import _source
 
 
 def test_rows_become_a_cell_for_each_suite(tmp_path):
-    rows = [row("a"), row("a", "wrong"), row("b", "unjudged"), row("b"), row("c", "wrong", suite="harder")]
+    rows = [row("a"), row("a", "wrong", answer="5"), row("b", "unjudged"), row("b"), row("c", "wrong", suite="harder")]
     log = read_log(write(tmp_path / "log.jsonl", [{**one, "model": "m"} for one in rows]))
     assert log.path == tmp_path / "log.jsonl"
     assert list(log.cells) == [None, "harder"]

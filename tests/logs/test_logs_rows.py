@@ -46,7 +46,7 @@ def test_numbers_and_truth_values_become_what_a_tally_takes(tmp_path, kind):
         None,
         {"problem": "12", "judgement": "right", "answer": answer, "level": "3", "tokens": 4},
     )
-    assert notes == ["no response has a text: nothing is said of words, repetition and diversity"]
+    assert notes == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,6 +64,14 @@ def test_a_judgement_and_correct_may_agree(tmp_path):
     rows = [row(correct=True), row(judgement="wrong", correct=0), row(judgement="unjudged", correct=None)]
     found, _, _ = read(write(tmp_path / "log.jsonl", rows))
     assert [one["judgement"] for _, one in found] == ["right", "wrong", "unjudged"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("judgement", ["right", "wrong", "unjudged", None])
+def test_correct_that_is_null_beside_a_judgement_says_nothing(tmp_path, kind, judgement):
+    rows = [row(judgement=judgement, correct=None), row(judgement=None, correct=True)]
+    found, _, _ = read(write(tmp_path / f"log{kind}", rows))
+    assert [one["judgement"] for _, one in found] == [judgement or "unjudged", "right"]
 
 
 def test_null_is_no_answer_and_else_as_if_the_column_were_not_there(tmp_path):
@@ -127,7 +135,7 @@ WRONG = [
     ({"judgement": ..., "correct": [True]}, r"has correct \[True\]"),
     ({"judgement": ..., "correct": float("nan")}, "has correct nan"),
     ({"correct": False}, "has judgement 'right' but correct False: make them agree, or drop one"),
-    ({"correct": None}, "has judgement 'right' but correct None"),
+    ({"judgement": "unjudged", "correct": True}, "has judgement 'unjudged' but correct True"),
     ({"problem": ...}, "has no problem: wanted an id or the text of the question"),
     ({"problem": None, "question": " "}, "has no problem"),
     ({"problem": " "}, "has problem ' ': wanted an id"),

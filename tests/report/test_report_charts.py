@@ -82,7 +82,7 @@ def varied(name, words, mark="right"):
 def test_diversity_is_drawn_where_texts_are_known():
     less = diversity_chart(compare(varied("one", 12), varied("two", 2)), "test")
     names = [name for name, *_ in less.rows]
-    assert names == ["distinct-n, right"]
+    assert names == ["distinct-n right"]
     assert re.search(
         r"Right responses to a problem vary less than before: distinct-n 0\.\d+ to 0\.\d+\.", less.sentence
     )

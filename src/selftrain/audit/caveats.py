@@ -1,50 +1,54 @@
 """What a reader must know before believing the figures: what is absent, unjudged, unlike or left out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from selftrain.audit.cells import Cell, Pair
+from selftrain.audit.cells import Cell
+from selftrain.audit.compared import Compared, has_texts, right_words
 from selftrain.audit.figures import Figure
-from selftrain.audit.roles import both_reason, right_words
+from selftrain.audit.rounds import over_rounds
 from selftrain.audit.settings import AuditSettings
-
-_NOT_SETTINGS = frozenset({"model", "suite", "prompt", "purpose", "step", "samples"})
-"""Labels in which the cells of one audit differ by design, or that the responses themselves tell."""
 
 Bounds = dict[str, list[float]]
 
 
-def caveats(
-    pair: Pair,
-    before: Cell,
-    after: Cell,
-    k: int,
-    cells: Mapping[str, Cell],
-    figures: Sequence[Figure],
-    settings: AuditSettings,
-) -> Iterator[str]:
-    """The warnings of an audit; `before` and `after` are cut to the common, judged problems."""
-    if k == 1:
-        yield "one response a problem is common: pass@k and retention guards are absent, and there is no null of halves"
-    elif not any(figure.name == "retention over null" for figure in figures):
-        yield "the parent solved no problem: the retention guard is absent"
-    yield from _not_told(before, after)
-    if both_reason(before, after, settings):
-        pass
-    elif any(words >= settings.reasoning_words for words in right_words(before, after)):
-        b, a = right_words(before, after)
-        yield (
-            f"right responses of only one model carry reasoning (median {b:.0f} and {a:.0f} words): "
-            "the diversity guard is absent"
-        )
-    for side, names in zip(("before", "after"), pair.alone, strict=True):
-        if names:
-            shown = ", ".join(map(_short, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
-            many = "1 problem is" if len(names) == 1 else f"{len(names)} problems are"
-            yield f"{many} in {side} only, left out: {shown}"
-    yield from _unjudged(cells, settings.max_unjudged)
-    yield from _unlike(cells)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """Problems that only one of the two logs has: the first few names of each side."""
+
+    before: list[str]
+    after: list[str]
+
+
+_LISTED, _NAMED = 10, 3
+"""Problems that are named, in the audit and in a warning."""
+_BY_DESIGN = frozenset({"model", "suite", "prompt", "purpose", "step", "samples"})
+"""Labels in which the cells of one audit differ by design, or that the responses themselves tell."""
+_OF_THE_PARENT = frozenset({"model", "prompt"})
+"""Labels in which the null must be as the parent."""
+_LONGER = 1.25
+"""Ratio of lengths from which distinct-n is not to be compared without a word."""
+
+
+def alone(cut: Compared) -> Alone:
+    """The problems that only one log has."""
+    before, after = cut.pairs[""].alone
+    return Alone(before=list(before[:_LISTED]), after=list(after[:_LISTED]))
+
+
+def caveats(cut: Compared, figures: Sequence[Figure], rounds: Sequence[Cell], settings: AuditSettings) -> Iterator[str]:
+    """The warnings of an audit."""
+    for name, why in cut.withheld.items():
+        yield f"the guard {name} cannot be told, since {why}: without it nothing is progress"
+    yield from _about_k(cut, figures)
+    yield from _not_told(cut)
+    yield from _about_reasoning(cut, settings)
+    yield from _alone(cut)
+    if len(rounds) > 2 and over_rounds(rounds) is None:
+        yield "no problem has a judged response in every round: rise and collapse is absent"
+    given = cut.given
+    yield from _unjudged(given, settings.max_unjudged)
+    yield from _unlike(given)
     if strangers := settings.margins.keys() - {figure.name for figure in figures}:
         yield f"margins name no figure of this audit: {', '.join(sorted(strangers))}"
 
@@ -64,32 +68,53 @@ def unjudged_bounds(before: Cell, after: Cell, limit: float) -> Bounds | None:
     return {**ends, "difference": [a_low - b_high, a_high - b_low]}
 
 
-_NAMED = 3
-"""Problems named in a warning."""
+def _about_k(cut: Compared, figures: Sequence[Figure]) -> Iterator[str]:
+    rest, of = len(cut.at_k[0].problems), len(cut.before.problems)
+    if cut.k == 1 and cut.null is None:
+        yield "one response a problem is common: pass@k and retention guards are absent, and there is no null of halves"
+    elif not any(figure.name == "retention over null" for figure in figures):
+        yield "the parent solved no problem: the retention guard is absent"
+    if rest < of:
+        yield f"figures at k = {cut.k} rest on {rest} of {of} problems: the others have fewer judged responses"
 
 
-def _not_told(before: Cell, after: Cell) -> Iterator[str]:
+def _not_told(cut: Compared) -> Iterator[str]:
     """A line for each thing that a log does not tell, and for what is absent for it."""
-    lacks = {
-        "no answers: majority@k, calibration, answer entropy and the unparsed guard are absent": _no_answers,
-        "nothing about how responses finished: the truncated guard is absent": _no_finish,
-        "no texts of responses: figures of length, repetition and diversity are absent": _no_texts,
+    lacks: dict[str, Callable[[Cell], bool]] = {
+        "no answers: majority@k, calibration, answer entropy and the unparsed guard are absent": (
+            lambda cell: cell.unparsed is None
+        ),
+        "nothing about how responses finished: the truncated guard is absent": lambda cell: cell.truncated is None,
+        "no texts of responses: figures of length, repetition and diversity are absent": (
+            lambda cell: not has_texts(cell)
+        ),
     }
     for what, lacking in lacks.items():
-        if sides := [side for side, cell in (("before", before), ("after", after)) if lacking(cell)]:
+        if sides := [side for side, cell in (("before", cut.before), ("after", cut.after)) if lacking(cell)]:
             yield f"{' and '.join(sides)} {'have' if len(sides) > 1 else 'has'} {what}"
 
 
-def _no_answers(cell: Cell) -> bool:
-    return cell.unparsed is None
+def _about_reasoning(cut: Compared, settings: AuditSettings) -> Iterator[str]:
+    b, a = right_words(cut.before), right_words(cut.after)
+    if cut.reason and max(b, a) > _LONGER * min(b, a):
+        yield f"right responses have {b:.0f} words before and {a:.0f} after: distinct-n falls with length by itself"
+    elif not cut.reason and has_texts(cut.before) and has_texts(cut.after) and max(b, a) >= settings.reasoning_words:
+        yield (
+            f"right responses of only one model carry reasoning (median {b:.0f} and {a:.0f} words): "
+            "the diversity guard is absent"
+        )
 
 
-def _no_finish(cell: Cell) -> bool:
-    return cell.truncated is None
-
-
-def _no_texts(cell: Cell) -> bool:
-    return cell.detail is None or not np.isfinite(cell.detail.means["words"]).any()
+def _alone(cut: Compared) -> Iterator[str]:
+    for name, pair in cut.pairs.items():
+        sides = ("before", "null") if name == "null" else ("before", "after")
+        on = f" on {name}" if name not in ("", "null") else ""
+        for side, problems in zip(sides, pair.alone, strict=True):
+            if problems:
+                shown = ", ".join(map(_short, problems[:_NAMED])) + (", ..." if len(problems) > _NAMED else "")
+                many = "1 problem is" if len(problems) == 1 else f"{len(problems)} problems are"
+                beside = " and not in the null" if name == "null" and side == "before" else ""
+                yield f"{many} in {side}{on} only{beside}, left out: {shown}"
 
 
 def _unjudged(cells: Mapping[str, Cell], limit: float) -> Iterator[str]:
@@ -111,9 +136,10 @@ def _unlike(cells: Mapping[str, Cell]) -> Iterator[str]:
             continue
         mark = "greedy before" if kind == "greedy after" else f"before on {suite}" if suite else "before"
         reference = cells[mark]
+        free = _BY_DESIGN - _OF_THE_PARENT if kind == "null" else _BY_DESIGN
         yield from (
             f"{key} differs: {mark} {reference.labels[key]}, {name} {cell.labels[key]}"
-            for key in sorted((reference.labels.keys() & cell.labels.keys()) - _NOT_SETTINGS)
+            for key in sorted((reference.labels.keys() & cell.labels.keys()) - free)
             if reference.labels[key] != cell.labels[key]
         )
         if _n(reference) != _n(cell):

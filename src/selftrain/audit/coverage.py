@@ -1,25 +1,23 @@
-"""Correct-answer coverage: how much of what a model samples is right, which says how to train it next."""
+"""Coverage: how much of what a model samples is right, and how many problems it ever gets right."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from selftrain.audit.cells import Cell
 from selftrain.audit.measures import solved
 
-_HALF = 0.5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Mean share of right responses: a model's probability mass on right answers, as far as it was sampled.
-
-    Source: arXiv 2407.05013, correct-answer coverage.
-    """
+    """Two shares that are both called coverage, of the same problems for both models."""
 
     before: float
+    """Mean share of right responses: the model's probability mass on right answers, as far as it was sampled, the
+    correct-answer coverage of arXiv 2407.05013."""
     after: float
-    advice: Literal["dpo or sft-dpo", "sft"]
-    """What the paper found best for a model of the coverage after: preferences above one half, else SFT."""
+    before_ever: float
+    """Share of problems with a right one among all their judged responses, the coverage of arXiv 2407.21787; it rises
+    with the number of responses."""
+    after_ever: float
 
 
 def coverage(before: Cell, after: Cell, k: int) -> Coverage | None:
@@ -27,4 +25,5 @@ def coverage(before: Cell, after: Cell, k: int) -> Coverage | None:
     if k == 1:
         return None
     b, a = (float(solved(cell, 1).mean()) for cell in (before, after))
-    return Coverage(before=b, after=a, advice="dpo or sft-dpo" if a > _HALF else "sft")
+    before_ever, after_ever = (float((cell.right > 0).mean()) for cell in (before, after))
+    return Coverage(before=b, after=a, before_ever=before_ever, after_ever=after_ever)

@@ -28,6 +28,8 @@ class Curve:
     after_high: Band
     crossover: int | None
     """Smallest k at which the parent's value exceeds the candidate's."""
+    overtaken: int | None
+    """Smallest k at which it does so for sure: the interval of the paired difference lies below 0."""
 
 
 def curves(before: Cell, after: Cell, k: int, settings: AuditSettings) -> dict[str, Curve]:
@@ -48,22 +50,24 @@ def curves(before: Cell, after: Cell, k: int, settings: AuditSettings) -> dict[s
 
 def _curve(ks: list[int], sides: list[Floats], settings: AuditSettings) -> Curve:
     """From the values of each side, shape [problems, ks]."""
-    values = np.hstack(sides)
+    values = np.hstack([*sides, sides[1] - sides[0]])
     weights = np.ones(len(values))
     errors = bootstrap_errors(values, weights, settings.draws, settings.seed)
+    k = len(ks)
     points = [
-        Estimate.of(column, weights, float(error), (0, 1)) for column, error in zip(values.T, errors, strict=True)
+        Estimate.of(column, weights, float(error), (0, 1) if place < 2 * k else (-1, 1))
+        for place, (column, error) in enumerate(zip(values.T, errors, strict=True))
     ]
     means, bands = [point.value for point in points], [point.interval(settings.alpha) for point in points]
     lows, highs = [low for low, _ in bands], [high for _, high in bands]
-    k = len(ks)
     return Curve(
         ks=ks,
         before=means[:k],
         before_low=lows[:k],
         before_high=highs[:k],
-        after=means[k:],
-        after_low=lows[k:],
-        after_high=highs[k:],
-        crossover=crossover_k(ks, means[:k], means[k:]),
+        after=means[k : 2 * k],
+        after_low=lows[k : 2 * k],
+        after_high=highs[k : 2 * k],
+        crossover=crossover_k(ks, means[:k], means[k : 2 * k]),
+        overtaken=next((at for at, high in zip(ks, highs[2 * k :], strict=True) if high < 0), None),
     )

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Marks = NDArray[np.int8]
 """1 right, 0 wrong, -1 unjudged or not known."""
 TEXTS = 8
-"""Texts of each problem, right and wrong apart, that are looked at: the first ones."""
+"""Texts of each problem, right and wrong apart, that are looked at: the beginnings of the first ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +53,12 @@ class Detail:
     """None if the log has no answers."""
     means: Mapping[str, Floats]
     """Means over responses, shape [problems], nan where not known: `words` and `tokens` (length), `nll` (mean NLL a
-    token, nats), `repetition` (of the texts looked at), `right words` (length of the right ones looked at)."""
+    token, nats), `repetition` (of the first TEXTS judged responses, in their first 4,096 characters), `right words`
+    (length of right responses). Words are counted in whole texts."""
     diversity: Mapping[str, Floats]
-    """By measure (`distinct-n`, `equations`, `semantic`) and judgement, such as `distinct-n, right`: the diversity of
-    the first 2, 3, ... TEXTS such responses, shape [problems, TEXTS - 1], nan where there are fewer."""
+    """By measure (`distinct-n`, `equations`, `semantic`) and judgement, such as `distinct-n right`: the diversity of
+    the first 2, 3, ... TEXTS such responses, in their first 4,096 characters, shape [problems, TEXTS - 1], nan where
+    there are fewer."""
 
     def take(self, index: NDArray[np.intp]) -> "Detail":
         """The same of some problems, in the order given."""

@@ -43,7 +43,8 @@ class Figure:
     p: Number
     """Two-sided, of no difference; for a guard one-sided, of a loss within the margin, after Holm."""
     problems_needed: int
-    """For 80 % power: to see `min_effect`, or for a guard to be held when nothing changed."""
+    """For 80 % power: to see `min_effect`, or for a guard to be held when nothing changed. Where so many are there
+    and the state is unknown all the same: to settle a difference as small as the one seen."""
 
     @property
     def holds(self) -> bool:
@@ -113,6 +114,8 @@ def guarded(differences: Sequence[Difference], settings: AuditSettings) -> list[
     return figures
 
 
+_SMALLEST = 1e-4
+"""Difference below which none is settled, however many problems there are."""
 _CORRECTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "holm": holm,
     "benjamini_hochberg": benjamini_hochberg,
@@ -159,6 +162,13 @@ def _figure(
     p: float,
 ) -> Figure:
     low, high = difference.estimate.interval(settings.alpha)
+    counted = difference.exact_p is not None
+    needed = problems_needed(difference.estimate, effect, settings.alpha, counted=counted)
+    if state == "unknown" and needed <= difference.estimate.problems:
+        # What is there would have shown the effect; what is left open is as small as what was seen.
+        seen = max(abs(difference.estimate.value + margin), _SMALLEST)
+        more = problems_needed(difference.estimate, seen, settings.alpha, counted=counted)
+        needed = max(more, difference.estimate.problems + 1)
     return Figure(
         name=difference.name,
         role=role,
@@ -172,7 +182,5 @@ def _figure(
         state=state,
         problems=difference.estimate.problems,
         p=p,
-        problems_needed=problems_needed(
-            difference.estimate, effect, settings.alpha, counted=difference.exact_p is not None
-        ),
+        problems_needed=needed,
     )

@@ -16,8 +16,8 @@ from selftrain.audit.votes import expected_answer_entropy, majority_curve, major
 Role = Literal["primary", "guard", "secondary"]
 Better = Literal["higher", "lower", "neither"]
 
-_REACHED = 0.95
-"""Share of problems that must have k judged responses, so that a few unjudged ones do not lower k for all."""
+_REACHED = 0.75
+"""Share of problems that must have k judged responses, so that a few short ones do not lower k for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class Measured:
 
 
 def common_k(*cells: Cell) -> int:
-    """The largest k that at least 95 % of the problems have judged responses for in every cell."""
+    """The largest k that at least three quarters of the problems have judged responses for in every cell."""
     return int(np.sort(_smallest_n(*cells))[int((1 - _REACHED) * len(cells[0].problems))])
 
 

@@ -17,8 +17,9 @@ from selftrain.audit.measures import (
     with_k,
 )
 from selftrain.audit.number import Number
-from selftrain.audit.sets import Sets, chosen_sets
+from selftrain.audit.sets import Sets, chosen_sets, expected_sets
 from selftrain.audit.settings import AuditSettings
+from selftrain.audit.thinning import alike
 
 Support = dict[str, Number]
 
@@ -38,16 +39,32 @@ class Null:
     pass_1: Figure | None
     """Fresh samples of the parent against its audit samples."""
     sets: Sets | None
-    """Improvement and loss set of the fresh samples."""
+    """Improvement and loss set of the fresh samples; of a split null, the expected sets of two responses."""
 
 
-def fresh_null(before: Cell, after: Cell, null: Cell, settings: AuditSettings) -> Null:
-    """The null of a parent that was sampled again."""
+def null_of(before: Cell, after: Cell, null: Cell | None, k: int, settings: AuditSettings) -> Null | None:
+    """The null of a parent that was sampled again, or of halves of its responses; None with one response of it."""
+    return _fresh(before, after, null, settings) if null else _split(before, after, k, settings)
+
+
+def retention_over_null(
+    before: Cell, after: Cell, null: Cell | None, k: int, settings: AuditSettings
+) -> Measured | None:
+    """Retention of the candidate against the null's; None with one response a problem and no fresh ones."""
+    if null is not None:
+        b, a, fresh, at = _three(before, after, null, settings)
+        return retention(b, a, fresh, at)
+    if k < 2:
+        return None
+    b, a = alike(*with_k(k // 2 * 2, before, after), seed=settings.seed)
+    return split_retention(b, a, k // 2)
+
+
+def _fresh(before: Cell, after: Cell, null: Cell, settings: AuditSettings) -> Null:
     b, fresh = judged(before, null)
-    a = after.take(b.problems)
     found = differences([passing("null pass@1", b, fresh, 1)], settings)
-    k = common_k(b, a, fresh)
-    one, new, again = (solved(cell, k) for cell in with_k(k, b, a, fresh))
+    kb, ka, kf, k = _three(before, after, null, settings)
+    one, new, again = (solved(cell, k) for cell in (kb, ka, kf))
     return Null(
         kind="fresh",
         k=k,
@@ -58,12 +75,11 @@ def fresh_null(before: Cell, after: Cell, null: Cell, settings: AuditSettings) -
     )
 
 
-def split_null(before: Cell, after: Cell, k: int) -> Null | None:
-    """The null of two bare logs, from halves of the parent's responses; None with one response a problem."""
+def _split(before: Cell, after: Cell, k: int, settings: AuditSettings) -> Null | None:
     half = k // 2
     if half == 0:
         return None
-    b, a = with_k(2 * half, before, after)
+    b, a = alike(*with_k(2 * half, before, after), seed=settings.seed)
     one, both, new = solved(b, half), solved_twice(b, half), solved(a, half)
     return Null(
         kind="split",
@@ -71,19 +87,14 @@ def split_null(before: Cell, after: Cell, k: int) -> Null | None:
         support=support_of(kept=both.sum(), base=one.sum(), new=one.sum(), problems=len(one)),
         change=support_change(one, new),
         pass_1=None,
-        sets=None,
+        sets=expected_sets(before),
     )
 
 
-def retention_over_null(before: Cell, after: Cell, null: Cell | None, k: int) -> Measured | None:
-    """Retention of the candidate against the null's; None with one response a problem."""
-    if k < 2:
-        return None
-    if null is None:
-        b, a = with_k(k // 2 * 2, before, after)
-        return split_retention(b, a, k // 2)
+def _three(before: Cell, after: Cell, null: Cell, settings: AuditSettings) -> tuple[Cell, Cell, Cell, int]:
+    """Before, after and the null over the problems that all three have k responses to, and k."""
     b, fresh = judged(before, null)
     a = after.take(b.problems)
-    at = common_k(b, a, fresh)
-    b, a, fresh = with_k(at, b, a, fresh)
-    return retention(b, a, fresh, at)
+    k = common_k(b, a, fresh)
+    one, two, three = alike(*with_k(k, b, a, fresh), seed=settings.seed)
+    return one, two, three, k

@@ -61,11 +61,11 @@ def majority_at_k(answers: Sequence[str | None], gold: str, k: int) -> float:
 def crossover_k(ks: Sequence[int], base: Sequence[float], new: Sequence[float]) -> int | None:
     """The smallest k at which the base's pass@k exceeds the new model's; None when there is none.
 
-    Source: arXiv 2504.13837. Raises ValueError when the three lengths differ.
+    Excess by rounding is none. Source: arXiv 2504.13837. Raises ValueError when the three lengths differ.
     """
     if not len(ks) == len(base) == len(new):
         raise ValueError(f"ks, base and new must be equally long, got {len(ks)}, {len(base)} and {len(new)}")
-    return min((k for k, b, a in zip(ks, base, new, strict=True) if b > a), default=None)
+    return min((k for k, b, a in zip(ks, base, new, strict=True) if b > a + 1e-12), default=None)
 
 
 def _check(n: int, c: int, k: int) -> None:

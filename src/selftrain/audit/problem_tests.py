@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from selftrain.audit.cells import Cell
+from selftrain.audit.cells import Cell, judged
 from selftrain.audit.detail import Floats
 from selftrain.audit.settings import AuditSettings
 from selftrain.audit.significance import benjamini_hochberg
@@ -26,15 +26,15 @@ class ProblemTests:
     """How many the same test names between the parent and its fresh samples; None without them."""
 
 
-def problem_tests(before: Cell, after: Cell, null: tuple[Cell, Cell] | None, settings: AuditSettings) -> ProblemTests:
-    """Tests every problem of two cells over the same problems; `null`: the parent and its fresh samples."""
+def problem_tests(before: Cell, after: Cell, null: Cell | None, settings: AuditSettings) -> ProblemTests:
+    """Tests every problem of two cells over the same problems; `null`: the parent again, freshly sampled."""
     sure = _sure(before, after, settings)
     rose = after.right * before.n > before.right * after.n
     return ProblemTests(
         tested=len(before.problems),
         gained=[before.problems[i] for i in np.flatnonzero(sure & rose)],
         lost=[before.problems[i] for i in np.flatnonzero(sure & ~rose)],
-        null=None if null is None else int(_sure(*null, settings).sum()),
+        null=None if null is None else int(_sure(*judged(before, null), settings).sum()),
     )
 
 

@@ -1,11 +1,10 @@
 """Which figures an audit has: the primary, the guards that a verdict needs, and what stands beside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
-from selftrain.audit.cells import Cell, judged
+from selftrain.audit.cells import judged
+from selftrain.audit.compared import Compared
 from selftrain.audit.measures import (
     Measured,
     all_passing,
@@ -20,76 +19,45 @@ from selftrain.audit.measures import (
 )
 from selftrain.audit.null import retention_over_null
 from selftrain.audit.settings import AuditSettings
-from selftrain.errors import DataError
+from selftrain.audit.thinning import alike
 
-Suites = Mapping[str, tuple[Cell, Cell]]
-
-GUARDING = ("distinct-n, right", "semantic, right")
+GUARDING = ("distinct-n right", "semantic right")
 """Measures of diversity that are guards where responses carry reasoning."""
 
 
-def guards(
-    before: Cell, after: Cell, k: int, null: Cell | None, suites: Suites, settings: AuditSettings
-) -> Iterator[Measured]:
+def measured(found: Compared, settings: AuditSettings) -> list[Measured]:
+    """All that is measured: the primary first, then the guards, then what makes no verdict."""
+    primary = replace(passing("pass@1", found.before, found.after, 1), role="primary")
+    return [primary, *(replace(one, role="guard") for one in _guards(found, settings)), *_beside(found, settings)]
+
+
+def _guards(found: Compared, settings: AuditSettings) -> Iterator[Measured]:
     """What may not be lost: support at k, the suites, retention, readable and whole responses, diversity."""
-    if k > 1:
-        kb, ka = with_k(k, before, after)
-        yield _guard(passing(f"pass@{k}", kb, ka, k))
-    for suite, two in suites.items():
-        yield _guard(passing(f"pass@1 on {suite}", *judged(*two), 1))
-    kept = retention_over_null(before, after, null, k)
+    if found.k > 1:
+        yield passing(f"pass@{found.k}", *found.at_k, found.k)
+    for suite, two in found.suites.items():
+        yield passing(f"pass@1 on {suite}", *two, 1)
+    kept = retention_over_null(found.before, found.after, found.null, found.k, settings)
     if kept is not None:
-        yield _guard(kept)
-    yield from map(_guard, lost_shares(before, after))
-    if both_reason(before, after, settings):
-        yield from (_guard(one) for one in diversity(before, after) if one.name in GUARDING)
+        yield kept
+    yield from lost_shares(found.before, found.after)
+    if found.reason:
+        yield from (one for one in diversity(found.before, found.after) if one.name in GUARDING)
 
 
-def beside(
-    before: Cell,
-    after: Cell,
-    k: int,
-    same_prompt: Cell | None,
-    greedy: tuple[Cell, Cell] | None,
-    settings: AuditSettings,
-) -> Iterator[Measured]:
+def _beside(found: Compared, settings: AuditSettings) -> Iterator[Measured]:
     """The figures that make no verdict."""
-    if same_prompt is not None:
-        parent, candidate = judged(same_prompt, after)
-        for at in sorted({1, min(k, common_k(parent, candidate))}):
-            kp, kc = with_k(at, parent, candidate)
+    if found.same_prompt is not None:
+        parent, candidate = judged(found.same_prompt, found.after)
+        for at in sorted({1, min(found.k, common_k(parent, candidate))}):
+            kp, kc = alike(*with_k(at, parent, candidate), seed=settings.seed) if at > 1 else (parent, candidate)
             yield passing(f"pass@{at}, same prompt", kp, kc, at)
-    if greedy is not None:
-        if max(int(cell.responses.max(initial=0)) for cell in greedy) > 1:
-            raise DataError("greedy logs hold several responses a problem: give one response a problem")
-        yield passing("greedy pass@1", *judged(*greedy), 1)
-    if k > 1:
-        kb, ka = with_k(k, before, after)
-        yield all_passing(kb, ka, k)
-        yield from of_answers(kb, ka, k)
-    yield from of_likelihoods(before, after)
-    guarding = GUARDING if both_reason(before, after, settings) else ()
-    yield from (one for one in diversity(before, after) if one.name not in guarding)
-    yield from means(before, after)
-
-
-def both_reason(before: Cell, after: Cell, settings: AuditSettings) -> bool:
-    """Whether right responses of both models are long enough, at the median problem, to hold reasoning.
-
-    An answer alone has nothing to vary: models that only answer lose diversity by getting better.
-    """
-    return all(words >= settings.reasoning_words for words in right_words(before, after))
-
-
-def right_words(before: Cell, after: Cell) -> list[float]:
-    """Length of right responses in words at the median problem of each cell; nan where not known."""
-    return [_median(cell.detail.means["right words"]) if cell.detail else np.nan for cell in (before, after)]
-
-
-def _median(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan
-
-
-def _guard(measured: Measured) -> Measured:
-    return replace(measured, role="guard")
+    if found.greedy is not None:
+        yield passing("greedy pass@1", *judged(*found.greedy), 1)
+    if found.k > 1:
+        yield all_passing(*found.at_k, found.k)
+        yield from of_answers(*found.at_k, found.k)
+        yield from of_likelihoods(*found.at_k)
+    guarding = GUARDING if found.reason else ()
+    yield from (one for one in diversity(found.before, found.after) if one.name not in guarding)
+    yield from means(found.before, found.after)

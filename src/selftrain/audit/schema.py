@@ -7,6 +7,7 @@ from textwrap import dedent
 from typing import Any
 
 from selftrain.audit.calibration import Calibration
+from selftrain.audit.caveats import Alone
 from selftrain.audit.coverage import Coverage
 from selftrain.audit.curve import Curve
 from selftrain.audit.figures import Figure
@@ -16,7 +17,7 @@ from selftrain.audit.problem_tests import ProblemTests
 from selftrain.audit.rounds import Rounds
 from selftrain.audit.sets import Chosen, Sets
 from selftrain.audit.settings import AuditSettings
-from selftrain.audit.verdict import Alone, Audit, adapter
+from selftrain.audit.verdict import Audit, adapter
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOTE = "Version 1. New keys may be added; what has a name keeps its meaning, or the version rises."

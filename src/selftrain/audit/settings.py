@@ -12,7 +12,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class AuditSettings(Options):
     """The numbers a verdict depends on, fixed before the models are compared."""
 
-    alpha: Share = 0.05
+    alpha: float = Field(default=0.05, ge=1e-6, lt=1)
     """Two-sided level of the primary figure and of every interval, and level of the family of guards."""
     family: Literal["holm", "benjamini_hochberg", "none"] = "holm"
     """How guards are corrected for their number before one is down: the family-wise error, the false-discovery rate,
@@ -29,6 +29,9 @@ class AuditSettings(Options):
     """Seed of the resampling."""
     max_unjudged: float = Field(default=0.01, ge=0, le=1)
     """Share of unjudged responses above which the audit warns and gives bounds."""
+
+    levels: tuple[str, ...] = ()
+    """Names of levels, easiest first; without them the order is that of the numbers in the names, or unknown."""
 
     reasoning_words: int = Field(default=10, ge=1)
     """Words that right responses of both models have at the median problem where they carry reasoning; their

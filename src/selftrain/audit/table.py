@@ -70,13 +70,11 @@ def verdict_line(audit: Audit) -> str:
     """The verdict in one sentence: the gain, its interval, the problems and the figures that made it."""
     f = audit.primary
     gain = (
-        f"{audit.verdict}: {f.name} {_WORDS[f.state]} by {f.difference:+.3f} "
+        f"{audit.verdict}: {visible(f.name)} {_WORDS[f.state]} by {f.difference:+.3f} "
         f"from {f.before:.3f} to {f.after:.3f} "
         f"({level(audit)} interval {f.low:+.3f} to {f.high:+.3f}, {f.problems} problems)"
     )
-    others = _others(audit, [g for g in audit.figures if g.name in audit.because and g.role == "guard"])
-    needed = f"; about {audit.problems_needed} problems would settle it" if audit.problems_needed else ""
-    return gain + others + needed
+    return gain + _others(audit) + _needed(audit)
 
 
 def _told(audit: Audit) -> Iterator[str]:
@@ -85,8 +83,20 @@ def _told(audit: Audit) -> Iterator[str]:
         yield from textwrap.wrap(visible(line), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _others(audit: Audit, guards: list[Figure]) -> str:
+def _others(audit: Audit) -> str:
+    guards = [visible(name) for name in audit.because if name != audit.primary.name]
     if not guards:
         return ""
     word = {"progress": "held", "inconclusive": "unknown"}.get(audit.verdict, "down")
-    return f"; {word}: {', '.join(guard.name for guard in guards)}"
+    # A name may have commas.
+    return f"; {word}: {'; '.join(guards)}"
+
+
+def _needed(audit: Audit) -> str:
+    """What would settle an inconclusive verdict: as much as the figure asks for that asks for most."""
+    if not audit.problems_needed:
+        return ""
+    most = max((g for g in audit.figures if g.name in audit.because), key=lambda g: g.problems_needed)
+    what = "it" if most is audit.primary else visible(most.name)
+    unit = "pieces of text" if most.name.startswith("NLL on ") else "problems"
+    return f"; about {audit.problems_needed} {unit} would settle {what}"

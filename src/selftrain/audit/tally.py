@@ -1,10 +1,13 @@
 """From logged responses, one at a time and in any order, to a cell with its detail."""
 
+import hashlib
 import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,12 @@ from selftrain.audit.diversity import Embed, distinct_prefixes, equation_prefixe
 from selftrain.audit.row import Row, read_row
 from selftrain.audit.texts import repetition
 
-_CHARACTERS = 1 << 16
+_Name = int | str | bytes | None
+"""What tells an answer, or a cluster of them, from others."""
+_CHARACTERS = 4_096
 """Of a text that is kept: its beginning, which bounds memory and time."""
+_LONG = 64
+"""Characters of an answer above which its digest is kept in its place."""
 _LAST = 1 << 62
 """Responses without an index come after those with one."""
 _PARTLY = {
@@ -41,6 +48,9 @@ def tally(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Any], embed: E
 
 class Tally:
     """Counts logged responses; holds numbers and, of each problem, its first TEXTS right and wrong texts.
+
+    Of those texts the first 4,096 characters are looked at; lengths in words are of the whole text. An answer that was
+    judged both right and wrong in one problem is right if half of its responses are or more.
 
     Rows are mappings with `problem` (id) and `judgement` (right, wrong, unjudged) and, where the log says,
     `response`, `answer` (None: none was found), `cluster`, `finish` (stop, length), `tokens`, `nll`, `level`,
@@ -77,11 +87,19 @@ class Tally:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out and why, a line each."""
+        """What was left out or does not agree, and what came of it, a line each."""
         lines = [f"{self._repeated} repeated rows were left out"] if self._repeated else []
         rows = self._read - self._repeated
         missing = {key: rows - said for key, said in self._said.items() if 0 < said < rows}
-        return lines + [f"{key} is missing in {count} of {rows} rows: {_PARTLY[key]}" for key, count in missing.items()]
+        lines += [f"{key} is missing in {count} of {rows} rows: {_PARTLY[key]}" for key, count in missing.items()]
+        by_cluster = self._says("cluster")
+        torn = [count for p in self._problems.values() if (count := p.torn(by_cluster))] if self._says("answer") else []
+        if torn:
+            lines.append(
+                f"{sum(torn)} answers of {len(torn)} problems were judged both right and wrong: "
+                "each counts as most of its responses do"
+            )
+        return lines
 
     def cell(self, labels: Mapping[str, Any]) -> Cell:
         """The cell of the responses so far; problems keep the order in which they first appeared."""
@@ -117,11 +135,11 @@ class Tally:
             "tokens": [p.tokens if self._says("tokens") else math.nan for p in problems],
             "nll": [p.nll if self._says("nll") else math.nan for p in problems],
         }
-        kept = [self._kept(p) for p in problems]
+        texts = self._says("response")
         return {
             **{name: np.array(values, dtype=np.float64) / responses for name, values in sums.items()},
-            "repetition": np.array([_mean([repetition(text) for text in wrong + right]) for wrong, right in kept]),
-            "right words": np.array([_mean([len(text.split()) for text in right]) for _, right in kept]),
+            "repetition": np.array([p.repetition() if texts else math.nan for p in problems]),
+            "right words": np.array([p.right_words / p.right if texts and p.right else math.nan for p in problems]),
         }
 
     def _diversity(self, problems: "Sequence[_Problem]") -> dict[str, Floats]:
@@ -130,9 +148,9 @@ class Tally:
         for mark, name in enumerate(("wrong", "right")):
             sets = [self._kept(p)[mark] for p in problems]
             unknown = np.full((len(sets), TEXTS - 1), math.nan)
-            found[f"distinct-n, {name}"] = distinct_prefixes(sets)
-            found[f"equations, {name}"] = equation_prefixes(sets)
-            found[f"semantic, {name}"] = semantic_prefixes(sets, self._embed) if self._embed else unknown
+            found[f"distinct-n {name}"] = distinct_prefixes(sets)
+            found[f"equations {name}"] = equation_prefixes(sets)
+            found[f"semantic {name}"] = semantic_prefixes(sets, self._embed) if self._embed else unknown
         return found
 
     def _kept(self, problem: "_Problem") -> tuple[list[str], list[str]]:
@@ -153,6 +171,7 @@ class _Problem:
     unparsed: int = 0
     truncated: int = 0
     words: int = 0
+    right_words: int = 0
     tokens: float = 0
     nll: float = 0
     question: str | None = None
@@ -163,9 +182,8 @@ class _Problem:
     """NLL, place and mark of the judged response with the lowest."""
     seen: set[int | None] = field(default_factory=set)
     """Indices."""
-    answers: dict[tuple[int | str | None, str], int] = field(default_factory=dict)
-    """Judged responses by cluster and answer."""
-    right_answers: set[tuple[int | str | None, str]] = field(default_factory=set)
+    answers: dict[tuple[_Name, _Name], tuple[int, int]] = field(default_factory=dict)
+    """Judged responses, and the right ones of them, by cluster and answer."""
     texts: tuple[list[tuple[int, str]], list[tuple[int, str]]] = field(default_factory=lambda: ([], []))
     """Places and texts of the first wrong and the first right responses."""
 
@@ -182,7 +200,9 @@ class _Problem:
         if place < self.first[0]:
             self.first = (place, row.mark)
         if row.response is not None:
-            self.words += len(row.response.split())
+            words = len(row.response.split())
+            self.words += words
+            self.right_words += words if row.mark > 0 else 0
         if row.mark >= 0:
             self._add_judged(row, place)
 
@@ -192,10 +212,9 @@ class _Problem:
         if row.answer is None:
             self.unparsed += row.answered
         else:
-            vote = (row.cluster, row.answer)
-            self.answers[vote] = self.answers.get(vote, 0) + 1
-            if row.mark:
-                self.right_answers.add(vote)
+            vote = (_name(row.cluster), _name(row.answer))
+            count, right = self.answers.get(vote, (0, 0))
+            self.answers[vote] = (count + 1, right + row.mark)
         if row.nll is not None and (row.nll, place) < self.likeliest[:2]:
             self.likeliest = (row.nll, place, row.mark)
         kept = self.texts[row.mark]
@@ -204,14 +223,36 @@ class _Problem:
             del kept[TEXTS:]
 
     def votes(self, by_cluster: bool) -> list[tuple[int, bool]]:
-        """Votes of each answer, and whether it is right; whatever was judged right once is one right answer."""
-        which = 0 if by_cluster else 1
-        right = {vote[which] for vote in self.right_answers}
-        votes: Counter[int | str | None] = Counter()
-        for vote, count in self.answers.items():
-            votes[vote[which]] += count
-        for_right = [(sum(votes.pop(answer) for answer in right), True)] if right else []
-        return for_right + [(count, False) for count in votes.values()]
+        """Votes of each answer, and whether it is right; all that are right are one answer."""
+        answers = self._answers(by_cluster)
+        right = sum(count for count, right in answers if 2 * right >= count)
+        return [(right, True)] * (right > 0) + [(count, False) for count, right in answers if 2 * right < count]
+
+    def torn(self, by_cluster: bool) -> int:
+        """How many answers were judged both right and wrong."""
+        return sum(0 < right < count for count, right in self._answers(by_cluster))
+
+    def repetition(self) -> float:
+        """Mean repetition of the texts of the first TEXTS judged responses; nan for none."""
+        found = [repetition(text) for _, text in islice(merge(*self.texts), TEXTS)]
+        return sum(found) / len(found) if found else math.nan
+
+    def _answers(self, by_cluster: bool) -> list[tuple[int, int]]:
+        """Of each answer the judged responses, and the right ones of them."""
+        votes: Counter[_Name] = Counter()
+        right: Counter[_Name] = Counter()
+        for names, (count, of_these) in self.answers.items():
+            name = names[0 if by_cluster else 1]
+            votes[name] += count
+            right[name] += of_these
+        return [(count, right[name]) for name, count in votes.items()]
+
+
+def _name(text: int | str | None) -> _Name:
+    """The same for equal answers, and short."""
+    if isinstance(text, str) and len(text) > _LONG:
+        return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return text
 
 
 def _votes(found: Sequence[Sequence[tuple[int, bool]]]) -> Votes:
@@ -228,7 +269,3 @@ def _counts(values: Iterable[int]) -> Counts:
 
 def _marks(values: Iterable[int]) -> Marks:
     return np.fromiter(values, dtype=np.int8)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else math.nan

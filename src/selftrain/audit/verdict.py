@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
 from selftrain.audit.calibration import Calibration
-from selftrain.audit.caveats import Bounds
+from selftrain.audit.caveats import Alone, Bounds
 from selftrain.audit.coverage import Coverage
 from selftrain.audit.curve import Curve
 from selftrain.audit.figures import Figure
@@ -20,14 +20,6 @@ from selftrain.audit.sets import Sets
 from selftrain.audit.settings import AuditSettings
 
 Verdict = Literal["progress", "reversal", "regress", "inconclusive"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alone:
-    """Problems that only one of the two logs has: the first few names of each side."""
-
-    before: list[str]
-    after: list[str]
 
 
 def _listed(figures: Any) -> Any:
@@ -70,6 +62,8 @@ class Audit:
     """pass@1 with all unjudged responses wrong or right, when more than `max_unjudged` are unjudged."""
     counts: Mapping[str, int]
     alone: Alone
+    withheld: Mapping[str, str]
+    """Guards that only one side lets be told, and why: without them nothing is progress."""
     warnings: tuple[str, ...]
     labels: Mapping[str, Mapping[str, Any]]
     settings: AuditSettings
@@ -95,20 +89,21 @@ def adapter() -> TypeAdapter[Audit]:
     return TypeAdapter(Audit)
 
 
-def decide(primary: Figure, guards: Sequence[Figure]) -> tuple[Verdict, list[Figure]]:
-    """The verdict and the figures that made it.
+def decide(primary: Figure, guards: Sequence[Figure], withheld: Mapping[str, str]) -> tuple[Verdict, list[str]]:
+    """The verdict and the names of the figures that made it.
 
     `progress`: primary up and every guard held. `reversal`: primary up, a guard down. `regress`: primary
-    down, or primary not up and a guard down. Else `inconclusive`. Source of reversal: arXiv 2407.05013.
+    down, or primary not up and a guard down. Else `inconclusive`. A guard that is withheld is not held. Source of
+    reversal: arXiv 2407.05013.
     """
-    fallen = [guard for guard in guards if guard.state == "down"]
-    unknown = [guard for guard in guards if guard.state == "unknown"]
+    fallen = [guard.name for guard in guards if guard.state == "down"]
+    unknown = [*(guard.name for guard in guards if guard.state == "unknown"), *withheld]
     if primary.state == "down":
-        return "regress", [primary, *fallen]
+        return "regress", [primary.name, *fallen]
     if primary.state == "up" and fallen:
-        return "reversal", [primary, *fallen]
+        return "reversal", [primary.name, *fallen]
     if fallen:
         return "regress", fallen
     if primary.state == "up" and not unknown:
-        return "progress", [primary, *guards]
-    return "inconclusive", unknown if primary.state == "up" else [primary]
+        return "progress", [primary.name, *(guard.name for guard in guards)]
+    return "inconclusive", unknown if primary.state == "up" else [primary.name]

@@ -91,8 +91,9 @@ def sentences(audit: Audit) -> Iterator[str]:
     if audit.coverage:
         b, a = audit.coverage.before, audit.coverage.after
         on = f"{audit.counts['problems']:,} problems"
-        advice = "SFT" if audit.coverage.advice == "sft" else "DPO or SFT-DPO"
-        yield f"Correct-answer coverage, {on}: {b:.3f} before, {a:.3f} after; its paper advises {advice} next."
+        yield f"Correct-answer coverage, the share of right responses, {on}: {b:.3f} before, {a:.3f} after."
+        b, a = audit.coverage.before_ever, audit.coverage.after_ever
+        yield f"Coverage, the share of {on} with a right one among all judged responses: {b:.3f} before, {a:.3f} after."
     if audit.calibration:
         b, a = audit.calibration.before, audit.calibration.after
         on = f"{audit.counts['problems']:,} problems"
@@ -136,19 +137,32 @@ def _null(null: Null) -> Iterator[str]:
 
 def _sets(by: str, sets: Sets, null: Null | None) -> Iterator[str]:
     again = null.sets if null else None
+    expected = null is not None and null.kind == "split"
+    source = "expected of two responses of the model before" if expected else "for the model before sampled again"
     for name, found, chance in (
         (f"Improvement set ({by}: wrong before, right after)", sets.improvement, again and again.improvement),
         (f"Loss set ({by}: right before, wrong after)", sets.loss, again and again.loss),
     ):
-        beside = f"; for the model before sampled again: {_chosen(chance)}" if chance else ""
-        yield f"{name}: {_chosen(found)}{beside}."
+        # Told at one N: the null may have fewer responses left.
+        several = min(len(one.ns) for one in (found, chance) if one and one.ns) if found.ns else 0
+        beside = f"; {source}: {_chosen(chance, several, one_model=expected)}" if chance else ""
+        yield f"{name}: {_chosen(found, several)}{beside}."
 
 
-def _chosen(found: Chosen) -> str:
+def _chosen(found: Chosen, several: int, *, one_model: bool = False) -> str:
+    """A set, with pass@N at the last of the first `several` N."""
+    many = f"{_count(found.problems)} problems"
     if not found.ns:
-        return f"{found.problems:,} problems"
-    n, b, a = found.ns[-1], found.before[-1], found.after[-1]
-    return f"{found.problems:,} problems, pass@{n} on them {b:.3f} before, {a:.3f} after"
+        return f"{many}, none with other responses to measure pass@N by" if found.problems else many
+    n, b, a = (values[several - 1] for values in (found.ns, found.before, found.after))
+    measured = _count(found.measured)
+    # Compared as written: sums of chances are not exact.
+    on = (
+        "them"
+        if measured == _count(found.problems)
+        else f"the {measured} with {n} other response{'s' if n > 1 else ''}"
+    )
+    return f"{many}, pass@{n} on {on} {f'{b:.3f}' if one_model else f'{b:.3f} before, {a:.3f} after'}"
 
 
 def _tests(audit: Audit) -> str:
@@ -161,15 +175,21 @@ def _tests(audit: Audit) -> str:
 
 
 def _levels(found: Levels) -> str:
+    if not found.names:
+        return f"pass@1 by level: none of {found.left_out:,} problems has a level that is named in levels."
+    left_out = f"; {found.left_out:,} problems have none of these levels" if found.left_out else ""
     last = len(found.names) - 1
     told = range(last + 1) if last < _SEVERAL_LEVELS else (0, last)
     spread = ", ".join(
         f"{found.names[i]} {_number(found.before[i])} to {_number(found.after[i])} ({found.problems[i]:,} problems)"
         for i in told
     )
-    of = "" if last < _SEVERAL_LEVELS else f", first and last of {last + 1}"
+    by = "" if found.ordered else " by name"
+    of = "" if last < _SEVERAL_LEVELS else f", first and last{by} of {last + 1}"
     lost = f"{_number(found.disparity_before)} to {_number(found.disparity_after)}"
-    return f"pass@1 by level{of}: {spread}; group disparity (share of the first lost on the last) {lost}."
+    disparity = f"group disparity (share of the first lost on the last) {lost}"
+    unknown = "no order of the levels is known, so group disparity is not (set levels=[easiest, ..., hardest])"
+    return f"pass@1 by level{of}: {spread}{left_out}; {disparity if found.ordered else unknown}."
 
 
 def _rounds(found: Rounds) -> str:

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 from selftrain.digest import normal_text
 from selftrain.errors import DataError, MissingExtraError
-from selftrain.logs.log import Row, Source, whole_text
+from selftrain.logs.log import Row, Source, is_number, whole_text
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample, EvalSampleSummary
@@ -23,6 +23,8 @@ _LARGEST = 1 << 28
 _NOT_READ = {"messages", "events", "store", "attachments"}
 _MARKS = {"C": "right", "I": "wrong", "N": "wrong", 1: "right", 0: "wrong"}
 _FINISHES = {"stop": "stop", "tool_calls": "stop", "max_tokens": "length", "model_length": "length"}
+_CUTS = ("token", "context")
+"""Limits that cut what a model was writing."""
 _SETTINGS = ("temperature", "top_p", "max_tokens")
 _PADDED = "hf/"
 """A provider that counts the tokens of the longest response of a batch for each of its responses."""
@@ -31,9 +33,9 @@ _PADDED = "hf/"
 def source(path: Path) -> Source:
     """The responses of a log, a few in memory at once if it is an .eval; their text is the model's last output.
 
-    C and 1 are right; I, N (no answer) and 0 are wrong; any other score is unjudged, and so is what an error or a limit
-    ended. An answer is what the scorer found. Raises MissingExtraError without inspect-ai, and DataError for a log that
-    is damaged or not scored.
+    C and 1 are right; I, N (no answer) and 0 are wrong; any other score is unjudged, and so is what an error ended, or
+    a limit before there was a score. What a limit of tokens or context ended was cut. An answer is what the scorer
+    found. Raises MissingExtraError without inspect-ai, and DataError for a log that is damaged or not scored.
     """
     try:
         from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries
@@ -92,7 +94,7 @@ def _labels(header: "EvalLog") -> dict[str, Any]:
     labels: dict[str, Any] = {"model": whole_text(header.eval.model)[:200], "task": whole_text(header.eval.task)[:200]}
     for name in _SETTINGS:
         for config in (header.eval.model_generate_config, header.plan.config):
-            if (value := getattr(config, name)) is not None:
+            if is_number(value := getattr(config, name)):
                 labels[name] = value
     return {**labels, "samples": header.eval.config.epochs or 1}
 
@@ -135,12 +137,10 @@ def _judged(sample: "EvalSample", scorer: str) -> tuple[str, str]:
     score = (sample.scores or {}).get(scorer)
     if sample.error is not None:
         return "unjudged", "ended by an error"
-    if sample.limit is not None:
-        return "unjudged", "ended by a limit"
     if sample.invalidation is not None:
         return "unjudged", "invalidated"
     if score is None:
-        return "unjudged", "without a score"
+        return "unjudged", "without a score" if sample.limit is None else "ended by a limit"
     value = score.value
     mark = _MARKS.get(value) if isinstance(value, str | int | float) else None
     return (mark, "") if mark else ("unjudged", "with a score between right and wrong")
@@ -156,6 +156,8 @@ def _row(sample: "EvalSample", scorer: str) -> Row:
         row["tokens"] = output.usage.output_tokens
     if output.choices and (finish := _FINISHES.get(output.choices[0].stop_reason)):
         row["finish"] = finish
+    if sample.limit is not None and sample.limit.type in _CUTS:
+        row["finish"] = "length"
     if output.choices and (logprobs := output.choices[0].logprobs) and logprobs.content:
         nll = -math.fsum(token.logprob for token in logprobs.content) / len(logprobs.content)
         row.update({"nll": nll} if math.isfinite(nll) else {})

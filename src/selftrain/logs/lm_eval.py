@@ -8,7 +8,7 @@ from typing import Any
 
 from selftrain.digest import normal_text
 from selftrain.errors import DataError
-from selftrain.logs.log import Row, Source, whole_text
+from selftrain.logs.log import Row, Source, is_number, whole_text
 from selftrain.tasks.tables import read_rows
 
 METRICS = ("exact_match", "acc", "math_verify", "pass@1", "prompt_level_strict_acc", "accuracy", "acc_norm")
@@ -36,7 +36,7 @@ def source(path: Path) -> Source:
     wrong is what the first of METRICS there says, else the task's only metric. Of several responses to a problem
     (`repeats`) the harness marks what the filter leaves, usually the first, and that one alone is read, unless the
     metric has a value for each. Of multiple choice the response is the likeliest option. A problem's id is the hash
-    of its content. Raises DataError for what is no such log.
+    of its content; of several documents with one, the first is read. Raises DataError for what is no such log.
     """
     filters: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for place, row in read_rows(path):
@@ -79,11 +79,16 @@ def _choices(filters: list[str], chosen: str, row: Mapping[str, Any], metric: st
 
 
 def _rows(path: Path, chosen: str, metric: str, notes: list[str]) -> Iterator[tuple[None, Row]]:
-    rows = unjudged = first_only = 0
+    rows = unjudged = first_only = twice = 0
+    seen: set[str] = set()
     for place, row in read_rows(path):
         if _filter(row) != chosen:
             continue
         common = _problem(row, place)
+        if common["problem"] in seen:
+            twice += 1
+            continue
+        seen.add(common["problem"])
         found = _options(row, metric) if _is_choice(row, place) else _responses(row, chosen, metric, place)
         first_only += len(found) < len(row["resps"][0])
         for response in found:
@@ -92,6 +97,8 @@ def _rows(path: Path, chosen: str, metric: str, notes: list[str]) -> Iterator[tu
             yield None, {**common, **response}
     if unjudged:
         notes.append(f"{unjudged:,} of {rows:,} responses have no {metric} of 0 or 1: they are unjudged")
+    if twice:
+        notes.append(f"{twice:,} documents repeat an earlier one, and were left out")
     if first_only:
         notes.append(f"{first_only:,} problems have several responses and one {metric}: one response is read")
 
@@ -182,7 +189,7 @@ def _settings(row: Mapping[str, Any]) -> Row:
         settings = {"temperature": 0.0}
     cap = [given[name] for name in _LENGTHS if given.get(name) is not None]
     settings.update({"max_tokens": cap[0]} if cap else {})
-    return {name: value for name, value in settings.items() if isinstance(value, int | float)}
+    return {name: value for name, value in settings.items() if is_number(value)}
 
 
 def _results(path: Path, notes: list[str]) -> Row:

@@ -13,6 +13,8 @@ from selftrain.errors import DataError
 Row = dict[str, Any]
 """A response under the row contract of `Tally.add`."""
 MOST_SUITES = 100
+NUMBERS = (int, float)
+_LARGEST = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ def tallied(path: Path, source: Source, embed: Embed | None = None) -> Log:
 def whole_text(text: str) -> str:
     """Text that can be written as UTF-8: halves of surrogate pairs become escapes."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, and not so large that a float cannot hold it."""
+    return type(value) in NUMBERS and abs(value) < _LARGEST
 
 
 def _notes(suite: str | None, told: Sequence[str], cell: Cell) -> Iterator[str]:

@@ -1,11 +1,16 @@
 """Which problems of two logs are the same: by id, or by what is asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from selftrain.audit import Cell
 from selftrain.digest import normal_text
 from selftrain.logs.log import Log
+
+_NAMED = 3
+"""Problems that a note names."""
+_LONGEST = 40
+"""Characters of a name in a note."""
 
 
 def match(before: Log, after: Log) -> tuple[Log, Log]:
@@ -14,7 +19,8 @@ def match(before: Log, after: Log) -> tuple[Log, Log]:
     They are matched by id, unless their questions (white space folded) agree for more problems than their ids do:
     logs that know no common id, or number other problems alike. Then problems get the ids of `before`. Of problems
     that ask the same in one log, only the first is kept: what is known of each cannot be put together afterwards,
-    and it would have more responses than the others. Notes count them.
+    and it would have more responses than the others. Problems of one id that ask something else than before are left
+    out of both, unless all do: then the prompt has changed, and they stay. Notes count them.
     """
     first, second = dict(before.cells), dict(after.cells)
     notes: tuple[list[str], list[str]] = ([], [])
@@ -38,17 +44,31 @@ class _Found:
 def _matched(before: Cell, after: Cell) -> _Found:
     common = set(before.problems) & set(after.problems)
     asked = [dict(_asked(cell)) for cell in (before, after)]
-    unlike = sum(all(one[name] for one in asked) and asked[0][name] != asked[1][name] for name in common)
+    known = [name for name in before.problems if name in common and all(one[name] for one in asked)]
+    unlike = [name for name in known if asked[0][name] != asked[1][name]]
     contents = [_by_content(cell, one) for cell, one in zip((before, after), asked, strict=True)]
-    if len(contents[0].keys() & contents[1].keys()) > len(common) - unlike:
+    if len(contents[0].keys() & contents[1].keys()) > len(common) - len(unlike):
         return _by_question(before, after, contents[0], contents[1])
-    found = _Found((before, after))
-    if unlike:
-        found.notes[1].append(
-            f"{unlike:,} of {len(common):,} problems with the same id have another question than before: "
-            "check that the ids of both logs mean the same"
-        )
+    if not unlike:
+        return _Found((before, after))
+    told = f"{len(unlike):,} of {len(common):,} problems with the same id have another question than before"
+    if len(unlike) == len(known):
+        found = _Found((before, after))
+        found.notes[1].append(f"{told}: check that the ids of both logs mean the same")
+        return found
+    found = _Found((_without(before, set(unlike)), _without(after, set(unlike))))
+    found.notes[1].append(f"{told}, and were left out: {_names(unlike)}")
     return found
+
+
+def _without(cell: Cell, left_out: Set[str]) -> Cell:
+    return cell.take([name for name in cell.problems if name not in left_out])
+
+
+def _names(problems: Sequence[str]) -> str:
+    """The first of them; an id may be the text of a question."""
+    names = [normal_text(name)[:_LONGEST] for name in problems[:_NAMED]]
+    return ", ".join([*names, *(["..."] if len(problems) > _NAMED else [])])
 
 
 def _by_question(before: Cell, after: Cell, first: Mapping[str, str], second: Mapping[str, str]) -> _Found:

@@ -8,24 +8,22 @@ from typing import Any
 
 from selftrain.digest import normal_text
 from selftrain.errors import DataError
-from selftrain.logs.log import Row, Source, whole_text
+from selftrain.logs.log import NUMBERS, Row, Source, is_number, whole_text
 from selftrain.tasks.tables import number_text, read_rows
 
 SHOWN = 3
 """Different values of a setting that a note names."""
 LONGEST_LABEL = 200
-_LARGEST = 2**53
-_NUMBERS = (int, float)
 
 
 def source(path: Path) -> Source:
     """The responses of a .jsonl, .csv or .parquet file, a row each, streamed.
 
     A row has `problem` (an id or the question's text) or `question`, and `judgement` (right, wrong, unjudged) or
-    `correct` (true, false, null); where it has both, they agree. It may have `response`, `answer`, `cluster`, `level`,
-    `suite`, `finish` (stop, length), `tokens`, `nll` or `logprobs`, `index`, and what it was sampled with: `model`,
-    `prompt`, `temperature`, `top_p`, `max_tokens`. Other columns are passed over. Reading raises DataError, naming the
-    line, for a value that is none of these.
+    `correct` (true, false, null: unjudged); where it says both, they agree. It may have `response`, `answer`,
+    `cluster`, `level`, `suite`, `finish` (stop, length), `tokens`, `nll` or `logprobs`, `index`, and what it was
+    sampled with: `model`, `prompt`, `temperature`, `top_p`, `max_tokens`. Other columns are passed over. Reading raises
+    DataError, naming the line, for a value that is none of these.
     """
     labels: dict[str, Any] = {}
     notes: list[str] = []
@@ -35,16 +33,11 @@ def source(path: Path) -> Source:
 def _rows(path: Path, labels: dict[str, Any], notes: list[str]) -> Iterator[tuple[str | None, Row]]:
     settings: dict[str, list[Any]] = {}
     of_text = path.suffix.lower() == ".csv"
-    total = silent = 0
     for place, given in read_rows(path, COLUMNS):
         row, suite = _row(_values(given) if of_text else given, place, settings)
-        total += 1
-        silent += "response" not in row
         yield suite, row
     labels.update((name, values[0]) for name, values in settings.items() if len(values) == 1)
     notes += [_varies(name, values) for name, values in settings.items() if len(values) > 1]
-    if silent == total:
-        notes.append("no response has a text: nothing is said of words, repetition and diversity")
 
 
 def _row(given: Mapping[str, Any], place: str, settings: dict[str, list[Any]]) -> tuple[Row, str | None]:
@@ -70,8 +63,8 @@ def _row(given: Mapping[str, Any], place: str, settings: dict[str, list[Any]]) -
 
 
 def _judgement(given: Mapping[str, Any], judgement: str | None, place: str) -> str:
-    if "correct" in given:
-        correct = given["correct"]
+    correct = given.get("correct")
+    if correct is not None or (judgement is None and "correct" in given):
         if not isinstance(correct, _CORRECT_TYPES) or correct not in _CORRECT:
             raise _wrong(place, "correct", correct, "true, false or null (unjudged)")
         if judgement is None or judgement == _CORRECT[correct]:
@@ -130,13 +123,13 @@ def _label(value: Any, name: str, place: str) -> str:
 def _identity(value: Any, name: str, place: str) -> str:
     if type(value) is str and value.strip():
         return value
-    if type(value) is int or (_is_number(value) and value == int(value)):
+    if type(value) is int or (is_number(value) and value == int(value)):
         return str(int(value))
     raise _wrong(place, name, value, "an id (text or a whole number) or the text of the question")
 
 
 def _level(value: Any, name: str, place: str) -> str | None:
-    if _is_number(value):
+    if is_number(value):
         return number_text(value, place)
     return whole_text(_text(value, name, place)) or None
 
@@ -146,7 +139,7 @@ def _answer(value: Any, name: str, place: str) -> str | None:
         return value.strip() or None
     if isinstance(value, bool):
         return str(value).lower()
-    if type(value) in _NUMBERS:
+    if type(value) in NUMBERS:
         return number_text(value, f"{place}, {name}")
     raise _wrong(place, name, value, "text, a number, true, false, or null where no answer was found")
 
@@ -170,19 +163,19 @@ def _finish(value: Any, name: str, place: str) -> str:
 
 
 def _count(value: Any, name: str, place: str) -> int:
-    if _is_number(value) and value == int(value) and value >= 0:
+    if is_number(value) and value == int(value) and value >= 0:
         return int(value)
     raise _wrong(place, name, value, "a whole number of 0 or more")
 
 
 def _setting(value: Any, name: str, place: str) -> float:
-    if _is_number(value) and value >= 0:
+    if is_number(value) and value >= 0:
         return float(value)
     raise _wrong(place, name, value, "a number of 0 or more")
 
 
 def _nll(value: Any, name: str, place: str) -> float:
-    if _is_number(value) and value >= -_ROUNDED:
+    if is_number(value) and value >= -_ROUNDED:
         return max(0.0, float(value))
     raise _wrong(place, name, value, "a mean negative log-likelihood of 0 or more, in nats a token")
 
@@ -196,11 +189,6 @@ def _logprobs(value: Any, name: str, place: str) -> tuple[int, float]:
     if not -math.inf < mean <= _ROUNDED:
         raise _wrong(place, name, value, "a list of log-probabilities, finite numbers of 0 or less, one for each token")
     return len(value), max(0.0, -mean)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a finite number, and not so large that a float cannot hold it."""
-    return type(value) in _NUMBERS and abs(value) < _LARGEST
 
 
 Check = Callable[[Any, str, str], Any]

@@ -149,13 +149,13 @@ def support_chart(audit: Audit, split: str) -> Chart:
 
 def diversity_chart(audit: Audit, split: str) -> Chart | None:
     """How varied right and wrong responses to a problem are, before and after."""
-    found = sorted((f for f in audit.figures if f.name.partition(", ")[0] in _DIVERSITY), key=lambda f: f.name)
+    found = sorted((f for f in audit.figures if f.name.partition(" ")[0] in _DIVERSITY), key=lambda f: f.name)
     if not found:
         return None
     sides = {"before": [f.before for f in found], "after": [f.after for f in found]}
     links = [end for pair in zip(*sides.values(), strict=True) for end in (*pair, None)]
     places = [place for place in range(len(found)) for _ in range(3)]
-    kinds = list(dict.fromkeys(f.name.partition(", ")[0] for f in found))
+    kinds = list(dict.fromkeys(f.name.partition(" ")[0] for f in found))
     return Chart(
         name="diversity",
         title="How varied the responses to a problem are",
@@ -305,7 +305,7 @@ def stages_chart(stages: Mapping[str, Mapping[str, float]]) -> Chart | None:
 
 
 def _varied(figure: Figure) -> str:
-    kind, _, mark = figure.name.partition(", ")
+    kind, _, mark = figure.name.partition(" ")
     vary = "vary less than" if figure.high < 0 else "vary more than" if figure.low > 0 else "vary about as much as"
     n = written(figure)
     return f"{mark.capitalize()} responses to a problem {vary} before: {kind} {n.before} to {n.after}."
