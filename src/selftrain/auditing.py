@@ -66,10 +66,10 @@ def audit_logs(
     """
     if not paths:
         raise ConfigError("there is nothing to audit: give two logs, BEFORE and AFTER, or the folder of a run")
-    embed = load_embedder(embeddings) if embeddings else None
-    again = read_logs([null], embed=embed)[0] if null else None
     if null and null.resolve() == paths[0].resolve():
         raise ConfigError(f"--null {null} is BEFORE itself: give a log of the same model, sampled again")
+    embed = load_embedder(embeddings) if embeddings else None
+    again = read_logs([null], embed=embed)[0] if null else None
     if len(paths) == 1:
         return _audit_run(paths[0], again, texts, embed, settings)
     first, *others = read_logs(paths, embed=embed)
