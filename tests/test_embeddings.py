@@ -55,7 +55,8 @@ def test_rows_are_unit_length_and_depend_on_their_own_text(library, folder):
     assert np.abs(alone - rows).max() < 1e-5
     assert np.array_equal(embed(TEXTS), rows)
     assert embed([]).shape == (0, 32)
-    assert not embed([""]).any()
+    assert not embed(["", " \n"]).any()
+    assert np.array_equal(embed([TEXTS[0], ""])[0], embed(TEXTS[:1])[0])
 
 
 @pytest.mark.extra

@@ -26,7 +26,7 @@ _PLAIN = ("*.json", "*.txt", "*.model", "*.safetensors")
 """The files of a model that are data: no pickle, no code."""
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Rows of unit length, shape [texts, dimensions]; zeros for a text in which the model finds no token.
+"""Rows of unit length, shape [texts, dimensions]; zeros for a text of white space alone.
 
 A row depends on the other texts by rounding alone (1e-6)."""
 
@@ -57,12 +57,14 @@ def load_embedder(name: str = DEFAULT_EMBEDDER) -> Embed:
         )
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        if not texts:
-            return np.empty((0, model.get_embedding_dimension()), dtype=np.float32)
+        rows = np.zeros((len(texts), model.get_embedding_dimension()), dtype=np.float32)
         # Half a surrogate pair, which JSON can spell, is no text to a tokenizer.
         clean = [text[:_LONGEST].encode(errors="replace").decode() for text in texts]
-        rows = model.encode(clean, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(rows, dtype=np.float32)
+        said = [place for place, text in enumerate(clean) if text.strip()]
+        if said:
+            spoken = [clean[place] for place in said]
+            rows[said] = model.encode(spoken, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
+        return rows
 
     return embed
 
