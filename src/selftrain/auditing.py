@@ -42,11 +42,10 @@ def audit_files(
     paths = [Path(word) for word in words if word not in changes]
     settings = _settings(paths, read_overrides(changes, named=("margins",)))
     audit = audit_logs(paths, null=null, texts=measured, embeddings=embeddings, settings=settings)
-    print(printed(audit))
-    for kind, path in exports.items():
-        if path is not None:
-            write_text(path, _EXPORTS[kind](audit))
-            print(f"wrote {path}")
+    written = [(kind, path) for kind, path in exports.items() if path is not None]
+    for kind, path in written:  # first, whoever stops reading what is printed
+        write_text(path, _EXPORTS[kind](audit))
+    print("\n".join([printed(audit), *(f"wrote {path}" for _, path in written)]))
     return FAILED if audit.verdict in verdicts else 0
 
 
