@@ -72,8 +72,9 @@ def audit_logs(
     if len(paths) == 1:
         return _audit_run(paths[0], again, texts, embed, settings)
     first, *others = read_logs(paths, embed=embed)
-    matched = [match(first, log)[1] for log in others]
-    before, after = match(first, others[-1])
+    pairs = [match(first, log) for log in others]
+    before, after = pairs[-1]
+    matched = [log for _, log in pairs]
     fresh = match(first, again)[1] if again else None
     audit = compare(
         before.main,

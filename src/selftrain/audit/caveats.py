@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from selftrain.audit.cells import Cell
 from selftrain.audit.compared import Compared, has_texts, right_words
 from selftrain.audit.figures import Figure
-from selftrain.audit.rounds import over_rounds
 from selftrain.audit.settings import AuditSettings
 
 Bounds = dict[str, list[float]]
@@ -36,15 +35,15 @@ def alone(cut: Compared) -> Alone:
     return Alone(before=list(before[:_LISTED]), after=list(after[:_LISTED]))
 
 
-def caveats(cut: Compared, figures: Sequence[Figure], rounds: Sequence[Cell], settings: AuditSettings) -> Iterator[str]:
-    """The warnings of an audit."""
+def caveats(cut: Compared, figures: Sequence[Figure], settings: AuditSettings, *, apart: bool) -> Iterator[str]:
+    """The warnings of an audit; `apart`: there are rounds, and they share no problem."""
     for name, why in cut.withheld.items():
         yield f"the guard {name} cannot be told, since {why}: without it nothing is progress"
     yield from _about_k(cut, figures)
     yield from _not_told(cut)
     yield from _about_reasoning(cut, settings)
     yield from _alone(cut)
-    if len(rounds) > 2 and over_rounds(rounds) is None:
+    if apart:
         yield "no problem has a judged response in every round: rise and collapse is absent"
     given = cut.given
     yield from _unjudged(given, settings.max_unjudged)

@@ -70,11 +70,12 @@ def _audit(cut: Compared, texts: Texts, rounds: Sequence[Cell], settings: AuditS
     verdict, because = decide(primary, guards, cut.withheld)
     needed = [figure.problems_needed for figure in (primary, *guards) if figure.name in because]
     before, after, (kb, ka), pair = cut.before, cut.after, cut.at_k, cut.pairs[""]
+    figures, over = (primary, *guards, *beside), over_rounds(rounds)
     return Audit(
         verdict=verdict,
         because=tuple(because),
         problems_needed=max(needed, default=None) if verdict == "inconclusive" else None,
-        figures=(primary, *guards, *beside),
+        figures=figures,
         null=null_of(before, after, cut.null, cut.k, settings),
         curves=curves(kb, ka, cut.k, settings),
         support=support_change(solved(kb, cut.k), solved(ka, cut.k)),
@@ -84,12 +85,12 @@ def _audit(cut: Compared, texts: Texts, rounds: Sequence[Cell], settings: AuditS
         levels=by_level(before, after, settings.levels),
         coverage=coverage(before, after, cut.k),
         calibration=vote_calibration(kb, ka, cut.k),
-        rounds=over_rounds(rounds),
+        rounds=over,
         bounds=unjudged_bounds(pair.first, pair.second, settings.max_unjudged),
         counts=_counts(cut),
         alone=alone(cut),
         withheld=dict(cut.withheld),
-        warnings=tuple(caveats(cut, (primary, *guards, *beside), rounds, settings)),
+        warnings=tuple(caveats(cut, figures, settings, apart=len(rounds) > 2 and over is None)),
         labels={name: cell.labels for name, cell in cut.given.items()},
         settings=settings,
     )
