@@ -33,4 +33,4 @@ def worded_sums(options: dict[str, Any], seed: int) -> Task:
 def _sum(a: int, b: int, *, shown: int) -> Problem:
     """The sum of two numbers, with the rationale that it shows if it is a demonstration."""
     rationale = RATIONALES[shown % len(RATIONALES)].format(a=a, b=b, c=a + b)
-    return Problem.make(f"What is {a} + {b}?", gold=str(a + b), reference={"rationale": rationale})
+    return Problem.make(f"What is {a} + {b}?", gold=str(a + b), rationale=rationale)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from selftrain.judges.pool import cluster
+from selftrain.labels import Labels
 from selftrain.prompts import PromptConfig, Renderer
 from selftrain.records import Group, Groups, Judgement, Problem, Response
 from selftrain.round import Round
@@ -45,20 +46,54 @@ def make_group(question, marks, answers=None, *, texts=None, finish=None, same=N
 
 
 class ScriptedVerbs:
-    """Verbs that know the groups of every problem; only the renderer is real."""
+    """Verbs that know the groups of every problem; only the renderer is real.
 
-    def __init__(self, groups, tokenizer=None):
+    `losses` has the loss a token of a completion by its text, `rewards` the reward of a response by its text, and
+    `replies` what is replied to a question that is none of the groups', by a word in it.
+    """
+
+    def __init__(self, groups, tokenizer=None, *, losses=None, rewards=None, replies=None):
         self._groups = {group.problem.id: group for group in groups}
         self._tokenizer = tokenizer
+        self._losses, self._rewards, self._replies = losses or {}, rewards or {}, replies or {}
         self.asked = []
+        self.questions = []
+        self.samplings = []
+        self.scored = []
+        self.scorers = []
 
     def renderer(self, model, prompt):
-        return Renderer(self._tokenizer or tokenizer(), prompt, ())
+        return Renderer(self._tokenizer_or_tiny(), prompt, ())
 
     def sample(self, model, problems, n, *, prompt, sampling, draw):
         self.asked.append((model, n, prompt, draw))
-        responses = tuple(self._groups[problem.id].responses[:n] for problem in problems)
+        self.questions.append([problem.text for problem in problems])
+        self.samplings.append(sampling)
+        responses = tuple(self._responses(problem)[:n] for problem in problems)
         return Samples(tuple(problems), responses, "cell")
+
+    def _responses(self, problem):
+        if problem.id in self._groups:
+            return self._groups[problem.id].responses
+        reply = next(reply for word, reply in self._replies.items() if word in problem.text)
+        return make_group(problem.text, "U", texts=[reply]).responses
+
+    def read(self, samples):
+        found = self.judge(samples, samples.problems)
+        return Groups([replace(group, judgements=tuple(map(not_compared, group.judgements))) for group in found])
+
+    def score(self, model, pairs):
+        self.scored += pairs
+        self.scorers.append(model)
+        said = [self._tokenizer_or_tiny().decode(completion, skip_special_tokens=True) for _, completion in pairs]
+        lost = [next(loss for text, loss in self._losses.items() if text in one) for one in said]
+        return [[-loss] * len(completion) for loss, (_, completion) in zip(lost, pairs, strict=True)]
+
+    def reward(self, model, pairs):
+        return [self._rewards[text] for _, text in pairs]
+
+    def _tokenizer_or_tiny(self):
+        return self._tokenizer or tokenizer()
 
     def judge(self, samples, problems):
         found = []
@@ -76,15 +111,24 @@ class ScriptedVerbs:
         return Groups(found)
 
 
-def make_round(groups, *, tokenizer=None, seed=0, **settings):
-    """A round over the groups' problems; `settings` go to its TrainingConfig, `prompt` to its prompt."""
+def not_compared(judgement):
+    return replace(judgement, judgement="unjudged", reason="not compared with a gold answer")
+
+
+def make_round(groups, *, tokenizer=None, seed=0, number=1, labels=None, said=None, **settings):
+    """A round over the groups' problems; `settings` go to its TrainingConfig, `prompt` to its prompt.
+
+    `labels` are what the recipe may read, the gold answers unless given; `said` goes to `ScriptedVerbs`.
+    """
     prompt = settings.pop("prompt", PromptConfig())
-    verbs = ScriptedVerbs(groups, tokenizer)
+    verbs = ScriptedVerbs(groups, tokenizer, **(said or {}))
+    problems = [group.problem for group in groups]
     return Round(
-        number=1,
+        number=number,
         parent="parent",
         base="base",
-        problems=tuple(group.problem for group in groups),
+        problems=tuple(problem.without_gold() for problem in problems),
+        labels=labels or Labels(gold={problem.id: problem for problem in problems}),
         rng=np.random.default_rng(seed),
         prompt=prompt,
         sampling_prompt=prompt,

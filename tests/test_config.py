@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from selftrain import config as module
-from selftrain.config import RunConfig, changed_keys, load_config, preset_text, presets, read_mapping
+from selftrain.config import RunConfig, changed_keys, load_config, merged, preset_text, presets, read_mapping
 from selftrain.errors import ConfigError
 from selftrain.recipes import load_recipe
+from selftrain.validation import parse
 
 MINIMAL = {"task": "gsm8k"}
 
@@ -38,7 +39,7 @@ def test_every_preset_is_a_configuration():
     for name in presets():
         config = load_config(name)
         assert config.name == name
-        load_recipe(config.recipe.name).parse(config.recipe.options)
+        parse(load_recipe(config.recipe.name).options, config.recipe.options, "recipe.options")
 
 
 def test_a_preset(folder):
@@ -60,6 +61,93 @@ def test_a_preset_comes_before_a_file_of_its_name(folder, monkeypatch):
     (folder / "small").write_text("task: gsm8k\nrounds: 7\n")
     assert load_config("small").rounds == 2
     assert load_config("./small").rounds == 7
+
+
+def test_a_file_like_a_preset(folder):
+    """Nested mappings are merged deeply, lists replaced; a name is nothing to be like."""
+    (folder / "base.yaml").write_text(
+        "like: small\nname: base\nprompt: {stop: [a, b], style: plain}\nrecipe: {name: east, options: {samples: 2}}\n"
+    )
+    (folder / "mine.yaml").write_text("like: base.yaml\nprompt: {stop: [c]}\ntraining: {epochs: 1}\nseed: 3\n")
+    config = load_config(folder / "mine.yaml", ["seed=4"])
+    assert (config.name, config.seed, config.rounds) == ("mine", 4, 2)
+    assert (config.training.epochs, config.training.method) == (1, "full")
+    assert (config.prompt.stop, config.prompt.style) == (("c",), "plain")
+    assert (config.recipe.name, config.recipe.options) == ("east", {"samples": 2})
+    assert load_config(folder / "base.yaml").name == "base"
+    assert "like" not in read_mapping(str(folder / "mine.yaml"))
+
+
+def test_like_is_looked_for_beside_the_file_then_in_the_working_directory(folder, monkeypatch):
+    (folder / "deep").mkdir()
+    (folder / "deep" / "mine.yaml").write_text("like: other.yaml\n")
+    (folder / "other.yaml").write_text("task: gsm8k\nrounds: 7\n")
+    monkeypatch.chdir(folder)
+    assert load_config("deep/mine.yaml").rounds == 7
+    assert load_config({"like": "other.yaml"}).rounds == 7
+    (folder / "other.yaml").write_text("task: gsm8k\nname: other\nrounds: 7\n")
+    assert load_config({"like": "other.yaml"}).name == "run"
+    (folder / "deep" / "other.yaml").write_text("like: ./small\ntask: gsm8k\nrounds: 8\n")
+    (folder / "deep" / "small").write_text("seed: 5\n")
+    assert (load_config("deep/mine.yaml").rounds, load_config("deep/mine.yaml").seed) == (8, 5)
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "options"),
+    [
+        ("east", "vanilla", {}),
+        ({"name": "east", "options": {"samples": 2}}, "vanilla", {}),
+        (
+            {"name": "east", "options": {"samples": 2}},
+            {"name": "vanilla", "options": {"per_problem": 3}},
+            {"per_problem": 3},
+        ),
+        ({"name": "east", "options": {"samples": 2}}, "east", {"samples": 2}),
+        ({"name": "east", "options": {"samples": 2}}, {"options": {"exponent": 1}}, {"samples": 2, "exponent": 1}),
+        ("east", {"options": {"samples": 2}}, {"samples": 2}),
+        ({"options": {"samples": 2}}, "east", {}),
+    ],
+)
+def test_options_are_those_of_one_recipe(below, above, options):
+    """Where another one is named, they start empty."""
+    made = merged({"recipe": below, "task": "gsm8k"}, {"recipe": above})
+    assert made["recipe"].get("options", {}) == options
+    assert made["task"] == "gsm8k"
+
+
+def test_another_judge_keeps_its_deadline_and_deeper_names_are_no_names():
+    below = {"judge": {"name": "exact", "deadline": 3}, "task": {"name": "files", "options": {"judge": "exact"}}}
+    made = merged(below, {"judge": "number", "task": {"options": {"judge": "math"}}})
+    assert made == {"judge": {"name": "number", "deadline": 3}, "task": {"name": "files", "options": {"judge": "math"}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("like: no-such", "mine.yaml is like 'no-such', and there is no such file or preset: known are small"),
+        ("like: [small]", r"like of .*mine.yaml is \['small'\]: give the name of a preset or YAML file"),
+        ("like:", "like of .*mine.yaml is None"),
+        ("like: ''", "is like '', and there is no such file"),
+        ("like: mine.yaml", "like goes in a circle, .*/mine.yaml to .*/mine.yaml: take one of them out"),
+        ("like: there.yaml", "circle, .*/mine.yaml to .*/there.yaml to .*/mine.yaml"),
+        ("like: broken.yaml", "broken.yaml is not YAML"),
+        ("task: gsm8k\nvariants: {a: {}}", "variants are for a sweep: give this configuration to selftrain sweep"),
+    ],
+)
+def test_what_a_file_cannot_be_like(folder, text, message):
+    (folder / "mine.yaml").write_text(text)
+    (folder / "there.yaml").write_text("like: ./mine.yaml")
+    (folder / "broken.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(folder / "mine.yaml")
+    one_line(caught)
+
+
+def test_the_verdict_is_told_from_test_or_select():
+    assert load_config(MINIMAL).audit.split == "test"
+    assert load_config(MINIMAL, ["audit.split=select"]).audit.split == "select"
+    with pytest.raises(ConfigError, match=r"audit\.split: input should be 'select' or 'test', found 'train'"):
+        load_config(MINIMAL, ["audit.split=train"])
 
 
 def test_overrides_come_last(folder):

@@ -17,6 +17,7 @@ def test_a_round_counts_what_its_recipe_draws_and_has_judged():
         "wrong": 8,
         "unjudged": 1,
         "groups_right": 2,
+        "tokens": {"drawn": 24, "scored": 0, "trained": 0},
     }
 
 
@@ -34,6 +35,7 @@ def test_what_is_drawn_or_judged_again_counts_once():
         "wrong": 7,
         "unjudged": 1,
         "groups_right": 1,
+        "tokens": {"drawn": 24, "scored": 0, "trained": 0},
     }
 
 

@@ -1,12 +1,15 @@
 """Problems, groups and what recipes share of them."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given as given_that
+from hypothesis import strategies as st
 from make_round import make_group
 
-from selftrain.records import Groups, Problem, Question
+from selftrain.records import Groups, Problem, Question, draw, given
 
 
 def test_a_problems_id_is_its_question():
@@ -26,10 +29,11 @@ def test_a_conversations_text_is_its_last_turn():
 
 
 def test_reading_gold_of_a_question_is_impossible():
-    question = Problem.make("1 and 2?", gold="3", reference={"rationale": "r"}, level="easy").without_gold()
+    question = Problem.make("1 and 2?", gold="3", rationale="r", reference={"unit": "u"}, level="easy").without_gold()
     assert type(question) is Question
     assert (question.id, question.level) == (Problem.make("1 and 2?").id, "easy")
     assert not hasattr(question, "gold")
+    assert not hasattr(question, "rationale")
     assert not hasattr(question, "reference")
 
 
@@ -117,3 +121,87 @@ def test_records_cannot_be_changed():
     for record, name in ((make_group("q", "R"), "clusters"), (Problem.make("q"), "gold")):
         with pytest.raises(AttributeError):
             setattr(record, name, None)
+
+
+MARKS_AND_ANSWERS = st.lists(st.tuples(st.sampled_from("RWU"), st.sampled_from(["3", "4", "5", None])), max_size=9)
+
+
+def commonest(answers):
+    """The most frequent of some answers, of equals the first, in a second way: by sorting."""
+    return min(answers, key=lambda answer: (-answers.count(answer), answers.index(answer))) if answers else None
+
+
+@given_that(MARKS_AND_ANSWERS)
+def test_the_majority_is_of_stated_answers_whatever_was_judged(said):
+    answers = [answer for _, answer in said]
+    group = make_group("q", "".join(mark for mark, _ in said), answers)
+    elected = commonest([answer for answer in answers if answer is not None])
+    wanted = [place for place, answer in enumerate(answers) if answer is not None and answer == elected]
+    assert group.majority() == wanted
+    (cut,) = Groups([group]).majority() if wanted else [None]
+    assert wanted == ([response.index for response in cut.responses] if cut else [])
+
+
+@given_that(MARKS_AND_ANSWERS)
+def test_the_rejected_have_the_commonest_wrong_answer(said):
+    answers = [answer for _, answer in said]
+    group = make_group("q", "".join(mark for mark, _ in said), answers)
+    wrong = [answer for mark, answer in said if mark == "W"]
+    stated = [answer for answer in wrong if answer is not None]
+    target = commonest(stated) if stated else None
+    assert group.rejected() == [place for place, one in enumerate(said) if one == ("W", target)]
+
+
+@given_that(MARKS_AND_ANSWERS)
+def test_counts_of_answers(said):
+    group = make_group("q", "".join(mark for mark, _ in said), [answer for _, answer in said])
+    judged = [answer for mark, answer in said if mark != "U"]
+    assert group.cluster_counts() == list(Counter(judged).values())
+    assert group.cluster_counts("drop") == list(Counter(a for a in judged if a is not None).values())
+    assert group.answer_counts() == list(Counter(answer for _, answer in said if answer is not None).values())
+
+
+def test_equal_texts_are_distinct_once():
+    group = make_group("q", "RWRRW", texts=["it is 3", "4", " it  is\n3", "so 3", "4 "])
+    assert group.distinct("right") == [0, 3]
+    assert group.distinct("wrong") == [1]
+    assert group.distinct("unjudged") == []
+
+
+def test_responses_apart_are_groups_of_one():
+    groups = Groups([make_group("a", "RW", ["3", "4"]), make_group("b", "U", [None])])
+    apart = list(groups.apart())
+    assert [(one.problem.text, one.responses[0].index) for one in apart] == [("a", 0), ("a", 1), ("b", 0)]
+    assert [one.judgements[0].answer for one in apart] == ["3", "4", None]
+    assert [one.clusters for one in apart] == [(0,), (1,), (0,)]
+
+
+def test_right_responses_alone():
+    groups = Groups([make_group("a", "RWR"), make_group("b", "WU")])
+    (found,) = groups.right()
+    assert [response.index for response in found.responses] == [0, 2]
+
+
+def test_a_mask_keeps_groups_in_order():
+    a, b, c = (make_group(name, "R") for name in "abc")
+    assert list(Groups([a, b, c]).where_mask(np.array([True, False, True]))) == [a, c]
+    with pytest.raises(ValueError, match="shorter"):
+        Groups([a, b]).where_mask([True])
+
+
+def test_drawing_places():
+    rng = np.random.default_rng(0)
+    assert draw([4, 7, 9], None, rng) == draw([4, 7, 9], 3, rng) == [4, 7, 9]
+    for _ in range(20):
+        found = draw([4, 7, 9, 12], 2, rng)
+        assert found == sorted(set(found))
+        assert len(found) == 2
+        assert set(found) <= {4, 7, 9, 12}
+
+
+def test_a_label_is_a_right_response_to_a_question_without_gold():
+    group = given(Problem.make("1 and 2?", gold="3", rationale="so 3"), "so 3")
+    (response,), (judgement,) = group.responses, group.judgements
+    assert type(group.problem) is Question
+    assert (response.text, response.finish, response.problem) == ("so 3", "stop", group.problem.id)
+    assert (judgement.judgement, judgement.answer) == ("right", "3")

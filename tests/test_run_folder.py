@@ -36,7 +36,7 @@ def end(root, rounds, digest):
     folder.mkdir(exist_ok=True)
     (folder / "model.safetensors").write_text(digest)
     audit = read_run(root / "run").rounds[0].audit
-    unused = (None,) * 4
+    unused = (None,) * 5
     session = Session(config(root, rounds), *unused, RunFolder(root / "run"), Workspace(root), None, None, None)
     session.finish(SimpleNamespace(digest=digest, folder=folder), [1], audit)
 

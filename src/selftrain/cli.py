@@ -59,6 +59,25 @@ def plan(
 
 
 @app.command()
+def sweep(
+    config: Annotated[
+        list[str],
+        typer.Argument(metavar="[CONFIG] [KEY=VALUE | KEY=V1,V2,...]...", help="A preset or YAML file first."),
+    ],
+    model: Annotated[str | None, typer.Option(help="smollm2, a model folder, a GGUF file or a hub name.")] = None,
+) -> None:
+    """Compare settings or methods on one shared set of samples, or go on where that stopped.
+
+    A key with several values is varied, for example recipe.options.exponent=0,1,2; several such keys multiply. A
+    YAML file may list methods in `variants`, settings by name. Each variant is a run of its own; the final verdicts
+    are told from the select split, so that the test split stays for the variant that is chosen.
+    """
+    from selftrain.sweep import run_sweep
+
+    run_sweep(*_source(config, model))
+
+
+@app.command()
 def presets(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
     """List the configurations that come with the package, or print one to copy."""
     from selftrain.config import preset_text
@@ -67,11 +86,21 @@ def presets(name: Annotated[str | None, typer.Argument(help="Print this one.")] 
     typer.echo(preset_text(name) if name else "\n".join(names()), nl=name is None)
 
 
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Tell this one in full; your own as file.py:name.")] = None,
+) -> None:
+    """List the recipes that come with the package, or tell one with all its options."""
+    from selftrain.recipe_list import list_recipes, tell_recipe
+
+    typer.echo("\n".join(tell_recipe(name) if name else list_recipes()))
+
+
 @app.command("check-task")
 def check_task(
     task: Annotated[str, typer.Argument(help="A task's name, or a preset or YAML file with a task.")],
 ) -> None:
-    """Prove that every gold answer of a task judges itself right, and count its splits."""
+    """Prove that every gold answer and rationale of a task judges itself right, and count its splits."""
     from selftrain.outside import read_task
     from selftrain.tasks.check import check_task as check
 
@@ -86,7 +115,7 @@ def sample(
     task: Annotated[str, typer.Option(help="A task's name, or a preset or YAML file with a task.")],
     out: Annotated[Path, typer.Option(help="JSONL file to write.")],
     prompt: Annotated[str, typer.Option(help="chat, plain, or a preset or YAML file with a prompt.")] = "chat",
-    split: Annotated[str, typer.Option(help="train, select, test, shots, or part of a suite: SUITE/test.")] = "select",
+    split: Annotated[str, typer.Option(help="train, select, test, shots, valid, or a suite: SUITE/test.")] = "select",
     samples: Annotated[int, typer.Option(help="Responses to each problem.", min=1)] = 4,
     temperature: Annotated[float, typer.Option(min=0)] = 0.7,
     max_tokens: Annotated[int, typer.Option(min=1)] = 64,

@@ -1,5 +1,6 @@
 """RunConfig: everything a run can be told, read from a preset or a YAML file with `key=value` overrides."""
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,9 @@ NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 """What the YAML reader raises: its own error, over an impossible date or number, over too many brackets."""
 EXTENDING = ("rounds",)
 """Keys that may grow when a run is continued."""
+NAMED = frozenset({"task", "recipe", "judge"})
+"""Keys whose string stands for `{name: ...}`."""
+Split = Literal["select", "test"]
 
 
 class RecipeConfig(Options):
@@ -51,12 +55,15 @@ class AuditConfig(Options):
     """Responses to each problem (n); pass@k is known up to this k."""
     sampling: SamplingConfig = SamplingConfig()
     greedy: bool = True
-    """Also compare greedy responses with McNemar's test in the final audit."""
+    """Also compare greedy responses with McNemar's test in a final audit on test."""
     embeddings: str | None = None
     """Model of sentence embeddings for the semantic diversity of responses, such as `minilm`; None leaves it out."""
     texts: dict[str, Path] = {}
     """Files of text that must not be forgotten, by name: UTF-8, or JSONL with a `text` a row. The loss of every other
-    piece of one guards promotion, that of the others the final verdict."""
+    piece of one guards promotion and a verdict on select, that of the others a verdict on test."""
+    split: Split = "test"
+    """The split that the final verdict is told from. `select` is for choosing between settings: the test split stays
+    unread, for the one that is chosen."""
     settings: AuditSettings = AuditSettings()
 
 
@@ -95,7 +102,7 @@ class RunConfig(Options):
     @field_validator("task", "recipe", "judge", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        return as_named(value)
 
     @property
     def drawing_prompt(self) -> PromptConfig:
@@ -106,20 +113,54 @@ class RunConfig(Options):
 def load_config(source: str | Path | Mapping[str, Any] | None = None, overrides: Sequence[str] = ()) -> RunConfig:
     """The configuration of a preset's name, a YAML file or a mapping, with `a.b=value` overrides on top.
 
-    A run is named after its file or preset unless it names itself. Raises ConfigError, one line.
+    Raises ConfigError, one line.
     """
-    if source is None or isinstance(source, Mapping):
-        values = dict(source or {})
-    else:
-        values = {"name": Path(source).stem, **read_mapping(str(source))}
-    for override in overrides:
-        _set(values, override)
+    values = read_values(source)
+    for key, value in map(read_override, overrides):
+        put(values, key, value)
+    if "variants" in values:
+        raise ConfigError("variants are for a sweep: give this configuration to selftrain sweep")
     return parse(RunConfig, values, "")
 
 
+def read_values(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The nested values of a preset, file or mapping, laid over those that it is like.
+
+    A run is named after its file or preset unless it names itself; a name is nothing to be like. Raises ConfigError.
+    """
+    if source is None or isinstance(source, Mapping):
+        own, name = dict(source or {}), {}
+        values = _resolved(own, "the configuration", Path(), ())
+    else:
+        own, name = _own(str(source)), {"name": Path(source).stem}
+        values = _resolved(own, *_place(str(source)))
+    name |= {key: value for key, value in own.items() if key == "name"}
+    return {key: value for key, value in values.items() if key != "name"} | name
+
+
 def read_mapping(source: str) -> dict[str, Any]:
-    """The YAML mapping of a preset or file. Raises ConfigError for anything else."""
-    return _mapping(preset_text(source) if source in presets() else _read(Path(source)), source)
+    """The YAML mapping of a preset or file, laid over what it is like. Raises ConfigError for anything else."""
+    return _resolved(_own(source), *_place(source))
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One configuration's values laid over another's: nested mappings are merged, all else is replaced.
+
+    Where `above` names another task, recipe or judge, the options of the one below it are not its own and go.
+    """
+    low, high = dict(below), dict(above)
+    for key in NAMED & low.keys() & high.keys():
+        under, over = as_named(low[key]), as_named(high[key])
+        if isinstance(under, Mapping) and isinstance(over, Mapping):
+            same = over.get("name", under.get("name")) == under.get("name")
+            under = under if same else {name: value for name, value in under.items() if name != "options"}
+        low[key], high[key] = under, over
+    return _laid_over(low, high)
+
+
+def as_named(value: Any) -> Any:
+    """The name of a task, recipe or judge as the mapping that it stands for; anything else as it is."""
+    return {"name": value} if isinstance(value, str) else value
 
 
 def presets() -> list[str]:
@@ -131,7 +172,7 @@ def presets() -> list[str]:
 def preset_text(name: str) -> str:
     """The YAML of a preset. Raises ConfigError for an unknown name."""
     if name not in presets():
-        raise ConfigError(f"unknown preset {name!r}: known are {', '.join(presets())}")
+        raise ConfigError(f"unknown preset {name!r}: known are {_known()}")
     return (files("selftrain") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
@@ -147,16 +188,55 @@ def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
     return changed
 
 
+def _known() -> str:
+    return ", ".join(presets())
+
+
 def _read(path: Path) -> str:
     if not path.is_file():
-        known = ", ".join(presets())
-        raise ConfigError(f"there is no file or preset {str(path)!r}: give a YAML file or one of {known}")
+        raise ConfigError(f"there is no file or preset {str(path)!r}: give a YAML file or one of {_known()}")
     if path.stat().st_size > MAX_YAML:
         raise ConfigError(f"{path} has {path.stat().st_size:,} bytes: a configuration has at most {MAX_YAML:,}")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8 YAML") from None
+
+
+def _own(source: str) -> dict[str, Any]:
+    """What a preset or file holds itself."""
+    return _mapping(preset_text(source) if source in presets() else _read(Path(source)), source)
+
+
+def _laid_over(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: (low[key], high[key]) for key in low.keys() & high.keys()}
+    inner = {
+        key: _laid_over(under, over)
+        for key, (under, over) in both.items()
+        if isinstance(under, Mapping) and isinstance(over, Mapping)
+    }
+    return {**low, **high, **inner}
+
+
+def _place(source: str, *chain: str) -> tuple[str, Path, tuple[str, ...]]:
+    """Of a preset or file: what to call it, where its paths begin, and the chain that it continues."""
+    return source, Path(source).parent, (*chain, source if source in presets() else str(Path(source).resolve()))
+
+
+def _resolved(values: dict[str, Any], where: str, folder: Path, chain: tuple[str, ...]) -> dict[str, Any]:
+    """Values laid over those that they are like; `chain` is what was read on the way to them, `folder` their own."""
+    if "like" not in values:
+        return values
+    like, above = values["like"], {key: value for key, value in values.items() if key != "like"}
+    if not isinstance(like, str):
+        raise ConfigError(f"like of {where} is {reprlib.repr(like)}: give the name of a preset or YAML file")
+    source = like if like in presets() or not (folder / like).is_file() else str(folder / like)
+    if source not in presets() and not Path(source).is_file():
+        raise ConfigError(f"{where} is like {like!r}, and there is no such file or preset: known are {_known()}")
+    place = _place(source, *chain)
+    if place[-1][-1] in chain:
+        raise ConfigError(f"like goes in a circle, {' to '.join(place[-1])}: take one of them out")
+    return merged(_resolved(_own(source), *place), above)
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
@@ -175,24 +255,35 @@ def read_overrides(overrides: Sequence[str], named: Sequence[str] = ()) -> dict[
     Raises ConfigError for other words.
     """
     values: dict[str, Any] = {}
-    for override in overrides:
-        _set(values, override, named)
+    for key, value in map(read_override, overrides):
+        put(values, key, value, named)
     return values
 
 
-def _set(values: dict[str, Any], override: str, named: Sequence[str] = ()) -> None:
-    """Puts `a.b=value` into nested mappings; the value is read as YAML."""
-    dotted, equals, text = override.partition("=")
-    if not equals or not dotted:
-        raise ConfigError(f"{override!r} is not key=value: write for example training.epochs=2")
-    *path, last = dotted.split(".", 1 if dotted.partition(".")[0] in named else -1)
-    for key in path:
-        inner = values.get(key)
-        if isinstance(inner, str) and key in ("task", "recipe", "judge"):
-            inner = {"name": inner}
-        values[key] = dict(inner) if isinstance(inner, dict) else {}
-        values = values[key]
+def read_override(override: str) -> tuple[str, Any]:
+    """Key and value of `a.b=value`, the value read as YAML. Raises ConfigError for another word."""
+    key, text = split_override(override)
     try:
-        values[last] = yaml.safe_load(text)
+        return key, yaml.safe_load(text)
     except NOT_YAML:
-        values[last] = text
+        return key, text
+
+
+def split_override(override: str) -> tuple[str, str]:
+    """Key and text of `a.b=text`. Raises ConfigError for another word."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{override!r} is not key=value: write for example training.epochs=2")
+    return key, text
+
+
+def put(values: dict[str, Any], key: str, value: Any, named: Sequence[str] = ()) -> None:
+    """Puts a value under a key such as `a.b` into nested mappings, which are copied on the way."""
+    *path, last = key.split(".", 1 if key.partition(".")[0] in named else -1)
+    for depth, part in enumerate(path):
+        inner = values.get(part)
+        if depth == 0 and part in NAMED:
+            inner = as_named(inner)
+        values[part] = dict(inner) if isinstance(inner, dict) else {}
+        values = values[part]
+    values[last] = value

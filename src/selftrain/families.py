@@ -22,6 +22,7 @@ _TEXTS = """
     string_manipulation string_splitting string_synthesis sudoku survo syllogism tsumego word_ladder
     word_sequence_reversal word_sorting zebra_puzzles
 """
+_LINES = frozenset({"futoshiki", "kakurasu", "mini_sudoku", "pool_matrix", "sudoku", "survo"})
 _OFFERED: dict[str, Kind] = {
     **dict.fromkeys(_NUMBERS.split(), "number"),
     **dict.fromkeys(_TEXTS.split(), "text"),
@@ -54,6 +55,11 @@ def answer_kind(name: str) -> Kind:
     if name not in _OFFERED:
         raise ValueError(f"name must be an offered family, got {name!r}")
     return _OFFERED[name]
+
+
+def answer_has_lines(name: str) -> bool:
+    """Whether answers of an offered family are grids, a row a line."""
+    return name in _LINES
 
 
 def refusal(name: str) -> str | None:

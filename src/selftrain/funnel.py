@@ -22,6 +22,8 @@ class Funnel:
     """Judgement by response id; none if the recipe asked for no judgement."""
     solved: set[str] = field(default_factory=set)
     """Ids of the questions with at least one right response."""
+    tokens: Counter[str] = field(default_factory=lambda: Counter(drawn=0, scored=0, trained=0))
+    """Tokens drawn, scored, and trained (those of the rows, in every epoch), whether a step had them or not."""
 
     def drew(self, samples: Samples) -> None:
         """Counts what was drawn."""
@@ -29,7 +31,21 @@ class Funnel:
         step = f"sample-{samples.cell}"
         self.steps[step] = max(n, self.steps.get(step, 0))
         self.questions.update(problem.id for problem in samples.problems)
-        self.responses.update(response.id for group in samples.responses for response in group)
+        fresh = {response.id: response for group in samples.responses for response in group}
+        self.tokens["drawn"] += sum(len(fresh[key].tokens) for key in fresh.keys() - self.responses)
+        self.responses.update(fresh)
+
+    def asked(self, samples: Samples) -> None:
+        """Counts the tokens of responses to questions of the recipe's own."""
+        self.tokens["drawn"] += sum(len(response.tokens) for group in samples.responses for response in group)
+
+    def scored(self, tokens: int) -> None:
+        """Counts tokens that were scored."""
+        self.tokens["scored"] += tokens
+
+    def trained(self, tokens: int) -> None:
+        """Counts tokens that were trained."""
+        self.tokens["trained"] += tokens
 
     def judged(self, groups: Groups) -> None:
         """Counts what was judged."""
@@ -46,4 +62,5 @@ class Funnel:
             "responses": len(self.responses),
             **{mark: marks[mark] for mark in get_args(Mark)},
             "groups_right": len(self.solved),
+            "tokens": dict(self.tokens),
         }

@@ -19,7 +19,7 @@ class Result:
     promoted: tuple[int, ...]
     """Rounds whose candidate was promoted."""
     audit: Audit | None
-    """The final model against the base on the test split; None if nothing was promoted."""
+    """The final model against the base on `audit.split`; None if nothing was promoted."""
     lines: tuple[str, ...]
     """The story of the run, for people."""
 

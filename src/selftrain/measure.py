@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from selftrain.audit import Audit, Cell, Figure, TextLoss, compare, non_inferior, tally
-from selftrain.config import AuditConfig
+from selftrain.config import AuditConfig, Split
 from selftrain.embeddings import load_embedder
 from selftrain.models import Model
 from selftrain.prompts import PromptConfig
@@ -16,7 +15,6 @@ from selftrain.tasks import Task
 from selftrain.texts import Text, text_loss
 from selftrain.verbs import Verbs
 
-Split = Literal["select", "test"]
 TRAINED = "training prompt"
 DRAWN = "sampling prompt"
 

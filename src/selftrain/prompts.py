@@ -59,7 +59,7 @@ class Renderer:
         """Token ids of the prompt for a question, up to where the response begins."""
         if self.config.style == "plain":
             return tuple(self._tokenizer(self._plain(question), split_special_tokens=True).input_ids)
-        turns = [{**turn, "content": self._defused(turn["content"])} for turn in self._turns(question)]
+        turns = [{**turn, "content": defused(self._tokenizer, turn["content"])} for turn in self._turns(question)]
         return tuple(self._chat(turns, open_turn=True, tokenize=True))
 
     def completion(self, text: str, *, finished: bool) -> tuple[int, ...]:
@@ -98,13 +98,6 @@ class Renderer:
         turns += [{"role": m.role, "content": m.content} for m in question.messages[:-1]]
         return [*turns, {"role": "user", "content": self._written(question)}]
 
-    def _defused(self, content: str) -> str:
-        """Text with a space inside whatever the template's tokenizer would read as a special token."""
-        for token in self._tokenizer.added_tokens_decoder.values():
-            if token.special:
-                content = content.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
-        return content
-
     def _chat(self, turns: list[dict[str, str]], *, open_turn: bool, tokenize: bool) -> Any:
         from jinja2 import TemplateError
 
@@ -134,12 +127,20 @@ class Renderer:
         return (eos,) if eos is not None else ()
 
 
+def defused(tokenizer: Any, content: str) -> str:
+    """Text for a chat template, with a space inside whatever the tokenizer would read as a special token."""
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special:
+            content = content.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
+    return content
+
+
 def demonstration(problem: Problem) -> str:
     """The response shown for a problem used as a demonstration: its rationale where it has one, else its gold."""
-    text = problem.reference.get("rationale") or problem.gold
+    text = problem.rationale or problem.gold
     if text is None:
         raise ConfigError(f"the demonstration {problem.text[:60]!r} has no gold answer: shots need answers")
-    return str(text)
+    return text
 
 
 def _stop_ids(tokenizer: Any) -> tuple[int, ...]:

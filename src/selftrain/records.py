@@ -1,5 +1,6 @@
 """The nouns that cross walls: problems, responses, judgements and groups."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from selftrain.digest import digest, normal_text
-from selftrain.signals import answer_entropy, mean_nll
+from selftrain.signals import answer_entropy, majority_answer, mean_nll
 
 Finish = Literal["stop", "length"]
 Mark = Literal["right", "wrong", "unjudged"]
+Unparsed = Literal["cluster", "drop"]
 
 
 class Message(NamedTuple):
@@ -42,6 +44,8 @@ class Problem(Question):
     """A question with what a judge needs to mark an answer to it."""
 
     gold: str | None = None
+    rationale: str | None = None
+    """A person's worked solution that ends in the answer, as a response should read."""
     reference: Mapping[str, Any] = field(default_factory=dict)
     """Further facts for the judge (JSON values), never shown to a recipe or a model."""
 
@@ -53,6 +57,7 @@ class Problem(Question):
         gold: str | None = None,
         level: str | None = None,
         family: str | None = None,
+        rationale: str | None = None,
         reference: Mapping[str, Any] | None = None,
     ) -> "Problem":
         """A problem from a question text or a list of chat messages (`role`, `content`), the last by the user."""
@@ -65,11 +70,12 @@ class Problem(Question):
             gold=gold,
             level=level,
             family=family,
+            rationale=rationale,
             reference=reference or {},
         )
 
     def without_gold(self) -> Question:
-        """The same problem with the gold answer and reference gone."""
+        """The same problem with the gold answer, rationale and reference gone."""
         return Question(id=self.id, messages=self.messages, level=self.level, family=self.family)
 
 
@@ -121,6 +127,46 @@ class Group:
         """The responses judged right, in index order."""
         return self.marked("right")
 
+    @property
+    def share_right(self) -> float:
+        """Share of the judged responses that are right; nan if none was judged."""
+        right, wrong = len(self.right), len(self.marked("wrong"))
+        return right / (right + wrong) if right + wrong else math.nan
+
+    def only(self, places: Sequence[int]) -> "Group":
+        """The group cut down to the responses at some places, in that order."""
+        return replace(
+            self,
+            responses=tuple(self.responses[place] for place in places),
+            judgements=tuple(self.judgements[place] for place in places),
+            clusters=tuple(self.clusters[place] for place in places),
+        )
+
+    def majority(self) -> list[int]:
+        """Places of the responses with the most frequent answer, of equals the first seen; none without an answer."""
+        votes = [c if j.answer is not None else None for c, j in zip(self.clusters, self.judgements, strict=True)]
+        elected = majority_answer(votes)
+        return [place for place, vote in enumerate(votes) if vote is not None and vote == elected]
+
+    def rejected(self) -> list[int]:
+        """Places of the responses with the most frequent wrong answer, of equals the first seen.
+
+        Those without an answer only if no wrong response has one; none if no response is wrong. Source: EAST,
+        arXiv 2503.23913, the rejected response.
+        """
+        wrong = [place for place, judgement in enumerate(self.judgements) if judgement.judgement == "wrong"]
+        stated = [place for place in wrong if self.judgements[place].answer is not None] or wrong
+        commonest = majority_answer([self.clusters[place] for place in stated])
+        return [place for place in stated if self.clusters[place] == commonest]
+
+    def distinct(self, mark: Mark) -> list[int]:
+        """Places of the responses with a judgement, of equal texts (white space folded) the first."""
+        seen: dict[str, int] = {}
+        for place, (response, judgement) in enumerate(zip(self.responses, self.judgements, strict=True)):
+            if judgement.judgement == mark:
+                seen.setdefault(normal_text(response.text), place)
+        return list(seen.values())
+
     def log(self) -> Iterator[dict[str, Any]]:
         """The responses as an audit tallies them, see `selftrain.audit.Tally`."""
         for response, judgement, cluster in zip(self.responses, self.judgements, self.clusters, strict=True):
@@ -138,10 +184,19 @@ class Group:
                 "nll": mean_nll(response.logprobs) if response.logprobs else None,
             }
 
-    def cluster_counts(self) -> list[int]:
-        """Sizes of the answer clusters over the judged responses, in order of first appearance."""
-        marks = (j.judgement for j in self.judgements)
-        return list(Counter(c for c, m in zip(self.clusters, marks, strict=True) if m != "unjudged").values())
+    def cluster_counts(self, unparsed: Unparsed = "cluster") -> list[int]:
+        """Sizes of the answer clusters over the judged responses, in order of first appearance.
+
+        Responses without an answer are one cluster, or with `drop` none.
+        """
+        marked = zip(self.clusters, self.judgements, strict=True)
+        judged = [(cluster, j.answer) for cluster, j in marked if j.judgement != "unjudged"]
+        return list(Counter(c for c, answer in judged if unparsed == "cluster" or answer is not None).values())
+
+    def answer_counts(self) -> list[int]:
+        """Sizes of the clusters of stated answers, judged or not, in order of first appearance."""
+        stated = zip(self.clusters, self.judgements, strict=True)
+        return list(Counter(cluster for cluster, j in stated if j.answer is not None).values())
 
 
 class Groups(Sequence[Group]):
@@ -171,29 +226,49 @@ class Groups(Sequence[Group]):
         """The groups with at least one wrong response."""
         return self.where(lambda group: bool(group.marked("wrong")))
 
-    def answer_entropies(self) -> np.ndarray:
-        """Entropy of each group's answer clusters in bits, shape [groups]; unjudged responses do not count."""
-        return np.array([answer_entropy(group.cluster_counts()) for group in self._groups], dtype=float)
+    def where_mask(self, mask: Sequence[bool] | np.ndarray) -> "Groups":
+        """The groups where `mask`, shape [groups], is true."""
+        return Groups([group for group, kept in zip(self._groups, mask, strict=True) if kept])
 
-    def draw_right(self, per_problem: int, rng: np.random.Generator) -> "Groups":
+    def right(self) -> "Groups":
+        """Each group cut down to its right responses; those without one are left out."""
+        return self._cut(lambda group: [p for p, j in enumerate(group.judgements) if j.judgement == "right"])
+
+    def majority(self) -> "Groups":
+        """Each group cut down to the responses with its majority answer; those without any answer are left out."""
+        return self._cut(Group.majority)
+
+    def apart(self) -> "Groups":
+        """Every response as a group by itself, in order."""
+        return Groups([group.only([place]) for group in self._groups for place in range(len(group.responses))])
+
+    def answer_entropies(self, unparsed: Unparsed = "cluster") -> np.ndarray:
+        """Entropy of each group's answer clusters in bits, shape [groups]; unjudged responses do not count."""
+        return np.array([answer_entropy(group.cluster_counts(unparsed)) for group in self._groups], dtype=float)
+
+    def draw_right(self, per_problem: int | None, rng: np.random.Generator) -> "Groups":
         """Each group cut down to at most `per_problem` right responses of different text, drawn with `rng`.
 
-        Texts are compared with white space folded; of equal texts the first is kept.
+        Texts are compared with white space folded; of equal texts the first is kept. None keeps them all.
         """
-        return Groups([_draw(group, per_problem, rng) for group in self._groups])
+        return Groups([group.only(draw(group.distinct("right"), per_problem, rng)) for group in self._groups])
+
+    def _cut(self, places: Callable[[Group], list[int]]) -> "Groups":
+        cut = [group.only(places(group)) for group in self._groups]
+        return Groups([group for group in cut if group.responses])
 
 
-def _draw(group: Group, per_problem: int, rng: np.random.Generator) -> Group:
-    seen: dict[str, int] = {}
-    for place, (response, judgement) in enumerate(zip(group.responses, group.judgements, strict=True)):
-        if judgement.judgement == "right":
-            seen.setdefault(normal_text(response.text), place)
-    places = list(seen.values())
-    if len(places) > per_problem:
-        places = sorted(int(p) for p in rng.choice(places, size=per_problem, replace=False))
-    return replace(
-        group,
-        responses=tuple(group.responses[p] for p in places),
-        judgements=tuple(group.judgements[p] for p in places),
-        clusters=tuple(group.clusters[p] for p in places),
+def draw(places: list[int], most: int | None, rng: np.random.Generator) -> list[int]:
+    """At most so many of some places, drawn with `rng`, in their order; None takes them all."""
+    if most is None or len(places) <= most:
+        return places
+    return sorted(int(place) for place in rng.choice(places, size=most, replace=False))
+
+
+def given(problem: Problem, text: str) -> Group:
+    """A label as a group: its one response is what the task gives, and right."""
+    response = Response(
+        id=f"given-{problem.id}", problem=problem.id, index=0, text=text, tokens=(), logprobs=(), finish="stop"
     )
+    judgement = Judgement(judgement="right", answer=problem.gold, reason="given by the task")
+    return Group(problem=problem.without_gold(), responses=(response,), judgements=(judgement,), clusters=(0,))

@@ -2,21 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from selftrain.errors import ConfigError
 from selftrain.funnel import Funnel
 from selftrain.judges.stated import after_thinking
+from selftrain.labels import Labels
 from selftrain.models import Model
-from selftrain.prompts import PromptConfig
-from selftrain.records import Groups, Problem, Question, Response
+from selftrain.prompts import PromptConfig, demonstration
+from selftrain.records import Groups, Problem, Question, Response, given
+from selftrain.reward_model import RewardModel
 from selftrain.sampling import Draw, Samples, SamplingConfig
+from selftrain.signals import mean_nll
 from selftrain.training import TrainingConfig
-from selftrain.training_set import AnyRow, Labelled, Pair, Row, TrainingSet, rescaled
+from selftrain.training_set import AnyRow, Ids, Labelled, Pair, Row, TrainingSet, rescaled
 from selftrain.verbs import Verbs
 
 Item = TypeVar("Item")
+LossOn = Literal["completion", "all"]
+"""The tokens of a loss: the completion's, or the prompt's too."""
+Preference = tuple[Question, Response, Response]
+"""A problem with a chosen and a rejected response."""
 Weights = Sequence[float] | np.ndarray | None
 
 
@@ -28,8 +36,10 @@ class Round:
     """1 for the first round."""
     parent: Model
     base: Model
-    problems: tuple[Problem, ...]
-    """The task's training problems."""
+    problems: tuple[Question, ...]
+    """The task's training problems, without their gold answers."""
+    labels: Labels
+    """What of the task's labels the recipe reads."""
     rng: np.random.Generator
     """Seeded by the run's seed and the round's number."""
     prompt: PromptConfig
@@ -47,43 +57,84 @@ class Round:
     """Problems or rows left out so far, by reason."""
     funnel: Funnel = field(default_factory=Funnel)
     """What was drawn and judged so far."""
+    told: list[str] = field(default_factory=list)
+    """What the recipe said of this round, a line each."""
 
     def sample(
         self, model: Model, problems: Sequence[Question], n: int, *, prompt: PromptConfig | None = None
     ) -> Samples:
         """Draws `n` responses to each problem from a model of the run, fresh for this round."""
-        samples = self.verbs.sample(
-            model,
-            problems,
-            n,
-            prompt=prompt or self.sampling_prompt,
-            sampling=self.sampling,
-            draw=Draw("train", self.number),
-        )
+        samples = self._draw(model, problems, n, prompt or self.sampling_prompt, self.sampling)
         self.funnel.drew(samples)
         return samples
 
+    def ask(
+        self, model: Model, questions: Sequence[Question], *, prompt: PromptConfig, sampling: SamplingConfig
+    ) -> list[Response]:
+        """One response to each question of the recipe's own making, such as one about a response."""
+        samples = self._draw(model, questions, 1, prompt, sampling)
+        self.funnel.asked(samples)
+        return [response for (response,) in samples.responses]
+
     def judge(self, samples: Samples) -> Groups:
-        """Judges samples against the gold answers of their problems, training problems or others that have one."""
-        known = {problem.id: problem for problem in self.problems}
+        """Judges samples against the gold answers of their problems, training problems or others that have one.
+
+        Raises ConfigError for a training problem if the recipe's options do not say that it reads gold answers.
+        """
+        known = dict(self.labels.gold)
         known.update((problem.id, problem) for problem in samples.problems if isinstance(problem, Problem))
+        if any(problem.id not in known for problem in samples.problems):
+            raise ConfigError(
+                "the recipe judges responses, its options say it reads no gold answers: add gold to `reads`"
+            )
         groups = self.verbs.judge(samples, [known[problem.id] for problem in samples.problems])
         self.funnel.judged(groups)
         return groups
 
-    def score(self, model: Model, groups: Groups, *, prompt: PromptConfig | None = None) -> list[list[list[float]]]:
+    def read(self, samples: Samples) -> Groups:
+        """The answers of samples and their clusters, read without any gold answer: every judgement is `unjudged`."""
+        return self.verbs.read(samples)
+
+    def score(
+        self, model: Model, groups: Groups, *, loss_on: LossOn = "completion", prompt: PromptConfig | None = None
+    ) -> list[list[list[float]]]:
         """Log-probabilities (nats) of each response's tokens under a model, given the training prompt.
 
-        One list a group, in it one a response; the end marker counts exactly when the response finished.
+        One list a group, in it one a response; the end marker counts exactly when the response finished. With
+        `loss_on="all"` the prompt's tokens come first, but the very first, which nothing foretells.
         """
         renderer = self.verbs.renderer(model, prompt or self.prompt)
+        start = None if loss_on == "completion" else 1
         pairs = [
-            (renderer.prompt(group.problem), renderer.completion(self._trained(r), finished=r.finish == "stop"))
+            _parted(renderer.prompt(group.problem), renderer.completion(self._trained(r), finished=_finished(r)), start)
             for group in groups
             for r in group.responses
         ]
+        self.funnel.scored(sum(len(context) + len(tokens) for context, tokens in pairs))
         scores = iter(self.verbs.score(model, pairs))
         return [[next(scores) for _ in group.responses] for group in groups]
+
+    def losses(self, model: Model, groups: Groups, *, loss_on: LossOn = "completion") -> np.ndarray:
+        """Mean negative log-likelihood (nats a token) of every response, shape [responses]; see `score`."""
+        scores = self.score(model, groups, loss_on=loss_on)
+        return np.array([mean_nll(logprobs) for group in scores for logprobs in group], dtype=float)
+
+    def rewards(self, model: RewardModel, groups: Groups) -> np.ndarray:
+        """What a reward model gives every response, shape [responses]; nan where that is not finite."""
+        pairs = [(group.problem, self._trained(response)) for group in groups for response in group.responses]
+        return np.array(self.verbs.reward(model, pairs), dtype=float)
+
+    def solutions(self) -> Groups:
+        """The training problems' rationales, or gold answers where there is none, as right responses."""
+        return Groups([given(problem, demonstration(problem)) for problem in self.labels.given])
+
+    def valid(self) -> Groups:
+        """The rationales of the valid split as right responses."""
+        return Groups([given(problem, demonstration(problem)) for problem in self.labels.valid])
+
+    def tell(self, line: str) -> None:
+        """Says something of this round to whoever reads its story and its page."""
+        self.told.append(line)
 
     def train(self, rows: TrainingSet, *, start: Model | None = None, name: str | None = None) -> Model:
         """Trains from `start` (the round's start, else the parent, if not given)."""
@@ -96,7 +147,10 @@ class Round:
         )
 
     def keep(self, groups: Groups, *, of: Groups, reason: str) -> Groups:
-        """Notes how many of the groups `of` are not among `groups`, and why; returns `groups`."""
+        """Notes how many of the groups `of` are not among `groups`, and why; returns `groups`.
+
+        They are problems, or single responses if these stand `apart`.
+        """
         self._drop(reason, len(of) - len(groups))
         return groups
 
@@ -105,17 +159,17 @@ class Round:
         self._drop(reason, len(groups))
         return TrainingSet((), dict(self.dropped))
 
-    def training_set(self, groups: Groups, weights: Weights = None) -> TrainingSet:
+    def training_set(self, groups: Groups, weights: Weights = None, *, normalise: bool = True) -> TrainingSet:
         """Every response of the groups as a row of the training prompt, with its group's weight, shape [groups].
 
-        Rows too long or with an empty completion are dropped and counted; then weights get mean 1. With no
-        weight above zero left, the training set is empty.
+        Rows too long or with an empty completion are dropped and counted; then weights get mean 1, unless
+        `normalise` is false. With no weight above zero left, the training set is empty.
         """
         rows = []
         for group, weight in _weighted(groups, weights):
             made = (self._row(group.problem, response, weight) for response in group.responses)
             rows += [row for row in made if row]
-        return self._set(rows)
+        return self._set(rows, normalise=normalise)
 
     def labelled_set(self, groups: Groups, weights: Weights = None) -> TrainingSet:
         """Every judged response of the groups, labelled: a right one is desirable, a wrong one is not.
@@ -131,12 +185,20 @@ class Round:
                     rows.append(Labelled.of(row, judgement.judgement == "right"))
         return self._set(rows)
 
-    def pair_set(self, pairs: Sequence[tuple[Question, Response, Response]], weights: Weights = None) -> TrainingSet:
+    def pair_set(self, pairs: Sequence[Preference], weights: Weights = None) -> TrainingSet:
         """Pairs of (problem, chosen, rejected), each with its weight, shape [pairs].
 
         A pair is dropped and counted once if either side would be, or if both are the same tokens; all else is as
         in `training_set`.
         """
+        return self._set([Pair.of(chosen, rejected) for chosen, rejected in self._pairs(pairs, weights)])
+
+    def unpaired_set(self, pairs: Sequence[Preference], weights: Weights = None) -> TrainingSet:
+        """The rows of `pair_set` taken apart: of each pair a desirable and an undesirable response."""
+        rows = self._pairs(pairs, weights)
+        return self._set([Labelled.of(row, row is chosen) for chosen, rejected in rows for row in (chosen, rejected)])
+
+    def _pairs(self, pairs: Sequence[Preference], weights: Weights) -> list[tuple[Row, Row]]:
         rows = []
         for (problem, chosen, rejected), weight in _weighted(pairs, weights):
             one = self._row(problem, chosen, weight)
@@ -144,14 +206,20 @@ class Round:
             if one and other and one.input_ids == other.input_ids:
                 self._drop("chosen and rejected are the same", 1)
             elif one and other:
-                rows.append(Pair.of(one, other))
-        return self._set(rows)
+                rows.append((one, other))
+        return rows
+
+    def _draw(
+        self, model: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
+    ) -> Samples:
+        draw = Draw("train", self.number)
+        return self.verbs.sample(model, problems, n, prompt=prompt, sampling=sampling, draw=draw)
 
     def _row(self, problem: Question, response: Response, weight: float) -> Row | None:
         """A response as a row of the training prompt; None, and counted, if it cannot be trained."""
         renderer = self.verbs.renderer(self.parent, self.prompt)
         prompt, text = renderer.prompt(problem), self._trained(response)
-        completion = renderer.completion(text, finished=response.finish == "stop")
+        completion = renderer.completion(text, finished=_finished(response))
         if not text.strip():
             self._drop("empty response", 1)
             return None
@@ -168,11 +236,12 @@ class Round:
             completion_text=renderer.text(completion),
         )
 
-    def _set(self, rows: Sequence[AnyRow]) -> TrainingSet:
+    def _set(self, rows: Sequence[AnyRow], *, normalise: bool = True) -> TrainingSet:
         if rows and not any(row.weight for row in rows):
             self._drop("every weight is zero", len(rows))
             rows = ()
-        return TrainingSet(rescaled(rows), dict(self.dropped))
+        kept = rescaled(rows) if normalise else tuple(rows)
+        return TrainingSet(kept, dict(self.dropped), normalised=normalise)
 
     def _trained(self, response: Response) -> str:
         return response.text if self.train_on_thinking else after_thinking(response.text) or ""
@@ -180,6 +249,16 @@ class Round:
     def _drop(self, reason: str, count: int) -> None:
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+
+def _finished(response: Response) -> bool:
+    return response.finish == "stop"
+
+
+def _parted(prompt: Ids, completion: Ids, start: int | None) -> tuple[Ids, Ids]:
+    """A sequence as (context, scored tokens), parted after the prompt or at `start`."""
+    place = len(prompt) if start is None else start
+    return (prompt + completion)[:place], (prompt + completion)[place:]
 
 
 def _weighted(items: Sequence[Item], weights: Weights) -> Iterator[tuple[Item, float]]:

@@ -12,18 +12,18 @@ from selftrain.config import RunConfig
 from selftrain.digest import files_digest, seed_from
 from selftrain.engines import choose_engine
 from selftrain.imports import source_digest
+from selftrain.labels import Labels
 from selftrain.measure import Measure
 from selftrain.metrics import Metrics
 from selftrain.models import Model, resolve_model
 from selftrain.progress import say
-from selftrain.recipes import Recipe, load_recipe
+from selftrain.recipes import Recipe, RecipeOptions, load_recipe
 from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
 from selftrain.store import Workspace, write_json
 from selftrain.tasks import Task, load_task
 from selftrain.texts import read_texts
 from selftrain.training_set import TrainingSet
-from selftrain.validation import Options
 from selftrain.verbs import Verbs
 
 
@@ -35,7 +35,8 @@ class Session:
     task: Task
     base: Model
     recipe: Recipe
-    options: Options
+    options: RecipeOptions
+    labels: Labels
     folder: RunFolder
     workspace: Workspace
     verbs: Verbs
@@ -66,7 +67,8 @@ class Session:
             number=number,
             parent=parent,
             base=self.base,
-            problems=self.task.splits["train"],
+            problems=tuple(problem.without_gold() for problem in self.task.splits["train"]),
+            labels=self.labels,
             rng=np.random.default_rng(seed_from([self.config.seed, "round", number])),
             prompt=self.config.prompt,
             sampling_prompt=self.config.drawing_prompt,
@@ -79,8 +81,11 @@ class Session:
     def keep_rows(self, round: Round, rows: TrainingSet) -> None:
         """Keeps a round's training set and says what is in it."""
         self.folder.save_rows(round.number, rows)
-        facts = {**round.funnel.to_json(), "rows": len(rows), "dropped": rows.dropped, "steps": self._steps()}
-        self.folder.save_funnel(round.number, facts)
+        round.funnel.trained(self.config.training.epochs * rows.tokens)
+        made = {"rows": len(rows), "dropped": rows.dropped, "notes": round.told, "steps": self._steps()}
+        self.folder.save_funnel(round.number, {**round.funnel.to_json(), **made})
+        for line in round.told:
+            self._tell(f"round {round.number}: {line}")
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in rows.dropped.items())
         if rows:
             weights = [row.weight for row in rows]
@@ -110,16 +115,17 @@ class Session:
         return merged
 
     def final_audit(self, final: Model) -> Audit:
-        """The final model against the base on the test split."""
+        """The final model against the base on the split that the final verdict is told from."""
         self.metrics.round = self.config.rounds
         self.workspace.opened.clear()
-        return self.measure.compare(self.base, final, "test", self.models)
+        return self.measure.compare(self.base, final, self.config.audit.split, self.models)
 
     def finish(self, final: Model, promoted: Sequence[int], audit: Audit | None) -> tuple[str, ...]:
         """Keeps the final model and verdict; returns the story of the run."""
         before = self.folder.result
         reads = int(before.get("test_reads", 0))
-        if audit is not None and before.get("model") != final.digest:
+        on_test = audit is not None and self.config.audit.split == "test"
+        if on_test and before.get("model") != final.digest:
             reads += 1
         if reads > 1:
             self._tell(f"note: the test split was read for {reads} final models of this run; the last verdict counts")
@@ -163,6 +169,7 @@ def open_session(
     task = load_task(config.task, config.seed)
     for note in task.notes:
         say(f"note: {note}")
+    labels = Labels.of(task, options.reads, recipe.name)
     base = resolve_model(config.model)
     config = config.model_copy(update={"engine": choose_engine(base, config.engine)})
     workspace = Workspace(config.workspace)
@@ -196,7 +203,7 @@ def open_session(
         folder.begin(config, run_digests(config, task, base))
         folder.save_problems(task)
         with verbs:
-            yield Session(config, task, base, recipe, options, folder, workspace, verbs, measure, metrics, tell)
+            yield Session(config, task, base, recipe, options, labels, folder, workspace, verbs, measure, metrics, tell)
 
 
 def run_digests(config: RunConfig, task: Task, base: Model) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The durable verbs: sample, judge, score, train, each a step of the workspace that is read back when it is there."""
 
+import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from selftrain.digest import digest
 from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
+from selftrain.engines.scoring import PAIRS_AT_ONCE
 from selftrain.errors import DataError
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
@@ -18,6 +20,7 @@ from selftrain.models import Model, load_tokenizer, merge, open_model
 from selftrain.progress import progress
 from selftrain.prompts import PromptConfig, Renderer
 from selftrain.records import Group, Groups, Judgement, Problem, Question
+from selftrain.reward_model import RewardModel, RewardScorer
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests, response_of
 from selftrain.store import Step, Workspace
 from selftrain.training import TrainingConfig
@@ -116,44 +119,81 @@ class Verbs:
             for problem, responses in zip(problems, samples.responses, strict=True)
             for response in responses
         }
-        with self._workspace.step("judge", inputs) as step, self._metrics.stage("judge", len(items)) as count:
-            missing = ((key, *item) for key, item in items.items() if key not in step.rows)
-            with progress("judge", len(items), sum(key in step.rows for key in items)) as tick:
-                for batch in _batches(self._pool.judge(missing), JUDGED_AT_ONCE):
-                    step.append([{"id": key, **_judgement_row(judgement)} for key, judgement in batch])
-                    count(rows=len(batch))
-                    tick(len(batch))
-            step.seal()
-            judgements = [_judgement(step.rows[key]) for key in items]
+        judgements = self._said_of("judge", inputs, items, self._pool.judge)
         if judgements and all(judgement.judgement == "unjudged" for judgement in judgements):
             raise DataError(
                 f"the judge {self._judge} could mark none of {len(judgements):,} responses "
                 f"({judgements[0].reason}): correct the judge or the gold answers"
             )
-        each = iter(judgements)
-        marked = [tuple(next(each) for _ in responses) for responses in samples.responses]
-        return self._grouped(samples, marked, inputs)
+        return self._grouped(samples, judgements, inputs)
+
+    def read(self, samples: Samples) -> Groups:
+        """The answers of every response and their clusters, without any gold answer: all judgements are `unjudged`."""
+        inputs = {"judge": judge_identity(self._judge), "deadline": self._deadline, "of": samples.cell, "gold": False}
+        items = {
+            response.id: (problem, response.text)
+            for problem, responses in zip(samples.problems, samples.responses, strict=True)
+            for response in responses
+        }
+        return self._grouped(samples, self._said_of("read", inputs, items, self._pool.answers), inputs)
+
+    def _said_of(self, kind: str, inputs: dict[str, Any], items: Mapping[str, Any], judge: Any) -> list[Judgement]:
+        """What the pool says of each (problem, response text), in order, or said before."""
+        with self._workspace.step(kind, inputs) as step, self._metrics.stage("judge", len(items)) as count:
+            missing = ((key, *item) for key, item in items.items() if key not in step.rows)
+            with progress("judge", len(items), sum(key in step.rows for key in items)) as tick:
+                for batch in _batches(judge(missing), JUDGED_AT_ONCE):
+                    step.append([{"id": key, **_judgement_row(judgement)} for key, judgement in batch])
+                    count(rows=len(batch))
+                    tick(len(batch))
+            step.seal()
+            return [_judgement(step.rows[key]) for key in items]
 
     def score(
         self, model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], label: str = "score"
     ) -> list[list[float]]:
-        """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens."""
+        """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens.
+
+        What is computed together rounds together: the blocks are cut from all pairs of the call, in one order, and a
+        block is computed whole even where some of its rows are there, so that a crash changes no bit.
+        """
         keys = [digest([list(prompt), list(completion)]) for prompt, completion in pairs]
+        ordered = sorted(dict(zip(keys, pairs, strict=True)).items(), key=_by_prompt)
         inputs = {"model": model.digest, "engine": self._engine_config.identity()}
         with self._workspace.step("score", inputs) as step, self._metrics.stage(label, len(pairs)) as count:
-            missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in step.rows}
-            if missing:
-                engine = self._engine(model)
-                with progress(label, len(missing)) as tick:
-                    for block in _batches(iter(missing.items()), engine.block or JUDGED_AT_ONCE):
-                        logprobs = list(engine.score([pair for _, pair in block]))
-                        step.append(
-                            [{"id": key, "logprobs": found} for (key, _), found in zip(block, logprobs, strict=True)]
-                        )
-                        count(rows=len(block), tokens=sum(map(len, logprobs)))
-                        tick(len(block))
+            with progress(label, len(ordered), sum(key in step.rows for key, _ in ordered)) as tick:
+                for block in _batches(iter(ordered), PAIRS_AT_ONCE):
+                    missing = {key for key, _ in block if key not in step.rows}
+                    if missing:
+                        scored = zip(block, self._engine(model).score([pair for _, pair in block]), strict=True)
+                        rows = [{"id": key, "logprobs": found} for (key, _), found in scored if key in missing]
+                        step.append(rows)
+                        count(rows=len(rows), tokens=sum(len(row["logprobs"]) for row in rows))
+                        tick(len(rows))
             step.seal()
             return [step.rows[key]["logprobs"] for key in keys]
+
+    def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> list[float]:
+        """What a reward model gives each response to its question; nan where that is no finite number."""
+        keys = [digest([question.messages, response]) for question, response in pairs]
+        precision, device = self._engine_config.precision, self._engine_config.device
+        inputs = {"model": model.digest, "precision": precision, "device": device}
+        with self._workspace.step("reward", inputs) as step, self._metrics.stage("reward", len(pairs)) as count:
+            missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in step.rows}
+            if missing:
+                self._unload()
+                scorer = RewardScorer(model, precision=precision, device=device)
+                encoded = [(key, scorer.encode(*pair)) for key, pair in missing.items()]
+                encoded.sort(key=lambda item: -len(item[1]["input_ids"]))
+                with progress("reward", len(encoded)) as tick:
+                    for block in _batches(iter(encoded), scorer.block):
+                        found = scorer.scores([item for _, item in block])
+                        step.append([_reward_row(key, reward) for (key, _), reward in zip(block, found, strict=True)])
+                        count(rows=len(block), tokens=sum(len(item["input_ids"]) for _, item in block))
+                        tick(len(block))
+            step.seal()
+            rewards = [step.rows[key]["reward"] for key in keys]
+        return [math.nan if reward is None else reward for reward in rewards]
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
         """Trains a copy of a model: the parent with a fresh adapter on top, or a whole model.
@@ -233,7 +273,9 @@ class Verbs:
         prompts = {asked.request.prompt for asked in missing}
         count(problem_tokens=sum(map(len, prompts)), prefill_tokens=engine.prefilled - before)
 
-    def _grouped(self, samples: Samples, judgements: Sequence[tuple[Judgement, ...]], inputs: dict[str, Any]) -> Groups:
+    def _grouped(self, samples: Samples, said: Sequence[Judgement], inputs: dict[str, Any]) -> Groups:
+        each = iter(said)
+        judgements = [tuple(next(each) for _ in responses) for responses in samples.responses]
         answers = [[j.answer for j in group] for group in judgements]
         keys = [digest([p.id, a]) for p, a in zip(samples.problems, answers, strict=True)]
         with self._workspace.step("cluster", inputs) as step:
@@ -256,6 +298,16 @@ class Verbs:
         if self._loaded is not None:
             self._loaded[1].close()
             self._loaded = None
+
+
+def _by_prompt(item: tuple[str, tuple[Sequence[int], Sequence[int]]]) -> tuple[Any, ...]:
+    """Where a keyed pair stands among those scored together: prompts of one length, and equal ones, side by side."""
+    prompt, completion = item[1]
+    return len(prompt), list(prompt), len(completion), list(completion)
+
+
+def _reward_row(key: str, reward: float) -> dict[str, Any]:
+    return {"id": key, "reward": reward if math.isfinite(reward) else None}
 
 
 def _judgement_row(judgement: Judgement) -> dict[str, Any]:

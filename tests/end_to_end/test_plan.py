@@ -15,11 +15,11 @@ from selftrain.store import lock
 
 TWICE = """
 from selftrain import Round, TrainingSet, recipe
-from selftrain.validation import Options
+from selftrain.recipes import RecipeOptions
 
 
 @recipe("twice", paper="none")
-def twice(round: Round, options: Options) -> TrainingSet:
+def twice(round: Round, options: RecipeOptions) -> TrainingSet:
     round.judge(round.sample(round.parent, round.problems, n=2))
     groups = round.judge(round.sample(round.parent, round.problems, n=4))
     return round.training_set(groups.where_any_right())
@@ -27,11 +27,11 @@ def twice(round: Round, options: Options) -> TrainingSet:
 UNJUDGED = """
 from selftrain import Round, TrainingSet, recipe
 from selftrain.records import Group, Groups, Judgement
-from selftrain.validation import Options
+from selftrain.recipes import RecipeOptions
 
 
 @recipe("unjudged", paper="none")
-def unjudged(round: Round, options: Options) -> TrainingSet:
+def unjudged(round: Round, options: RecipeOptions) -> TrainingSet:
     samples = round.sample(round.parent, round.problems, n=2)
     right = Judgement(judgement="right", answer=None, reason="not asked")
     return round.training_set(

@@ -394,6 +394,34 @@ def test_score_equals_a_second_computation(engine, tolerance, reference):
         np.testing.assert_allclose(logprobs, expected_logprobs(reference, prompt, completion), atol=tolerance)
 
 
+def test_score_keeps_the_order_of_what_it_is_asked(engine, tolerance, reference):
+    """Prompts in turns, completions of all lengths among them of one token and of none, and a pair twice."""
+    rng = np.random.default_rng(2)
+    pairs = [(PROMPTS[n % 5], tuple(rng.integers(4, 300, 7 * n % 31).tolist())) for n in range(40)]
+    pairs[30] = pairs[3]
+    assert {len(completion) for _, completion in pairs} >= {0, 1, 30}
+    found = list(engine.score(pairs))
+    for (prompt, completion), logprobs in zip(pairs, found, strict=True):
+        np.testing.assert_allclose(logprobs, expected_logprobs(reference, prompt, completion), atol=tolerance)
+
+
+def test_score_is_the_same_alone_and_beside_others(engine, tolerance):
+    rng = np.random.default_rng(3)
+    pairs = [(prompt, tuple(rng.integers(4, 300, 1 + 5 * n).tolist())) for n, prompt in enumerate(PROMPTS * 3)]
+    for pair, together in zip(pairs, list(engine.score(pairs)), strict=True):
+        (alone,) = engine.score([pair])
+        np.testing.assert_allclose(alone, together, atol=tolerance)
+
+
+def test_scoring_counts_no_prompt_as_read_for_drawing_and_drawing_goes_on_as_before(engine):
+    asked, settings = requests(range(2)), sampling(end_ids=ENDS)
+    drawn = by_id(engine, asked, settings)
+    before = engine.prefilled
+    list(engine.score([(prompt, (9, 8, 7)) for prompt in PROMPTS]))
+    assert engine.prefilled == before
+    assert by_id(engine, asked, settings) == drawn
+
+
 def test_score_agrees_with_generate(engine, tolerance):
     asked = requests(range(3))
     found = by_id(engine, asked, sampling(end_ids=ENDS, temperature=0.7))
@@ -458,16 +486,6 @@ def test_other_families_sample_and_score_alike(tmp_path, name):
     if name == "absolute":
         lengths = {(len(request.prompt), len(found[request.id].tokens)) for request in asked}
         assert lengths == {(7, 50), (4, 50), (10, 50), (1, 50), (40, 24)}
-
-
-def test_long_scoring_batches_are_split(model, monkeypatch):
-    from selftrain.engines import transformers as module
-
-    pairs = [(PROMPTS[0], (9,) * (1 + n % 3)) for n in range(12)]
-    whole = list(FACTORIES[EXACT[0]](model).score(pairs))
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 320 * 4)
-    for split, together in zip(FACTORIES[EXACT[0]](model).score(pairs), whole, strict=True):
-        np.testing.assert_allclose(split, together, atol=1e-5)
 
 
 def test_a_device_that_is_not_there(model):

@@ -8,6 +8,7 @@ import pytest
 
 from selftrain.families import answer_kind, offered_families
 from selftrain.judges import JudgePool
+from selftrain.judges.pool import NOT_COMPARED
 from selftrain.records import Problem
 
 
@@ -58,6 +59,9 @@ def run(judge: str, problems: list[tuple[str, Problem]], file: Path) -> None:
         for name, found in pool.judge(items()):
             assert found.judgement == ("right" if name.startswith("gold of") else "wrong"), (name, found)
             assert found.answer is None or len(found.answer) <= 4000
+        for name, found in pool.answers(items()):
+            assert found.reason == NOT_COMPARED, (name, found)
+            assert found.answer is None or len(found.answer) <= 4000
     assert not file.exists()
 
 
@@ -78,5 +82,5 @@ def test_hostile_answers_to_every_offered_family(tmp_path: Path, monkeypatch: py
         # an entry whose answer no attack can hit by chance
         entry = json.loads(json.dumps(next((e for e in data if len(e["answer"]) > 1), data[0])))
         reference = {"dataset": name, "entry": entry, "kind": answer_kind(name)}
-        problems.append((name, Problem.make(entry["question"], gold=entry["answer"], reference=reference)))
+        problems.append((name, Problem.make(entry["question"], gold=entry["answer"], family=name, reference=reference)))
     run("reasoning_gym", problems, Path("touched"))

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from selftrain.errors import ConfigError
 from selftrain.judges import JudgePool
-from selftrain.judges.pool import cluster
+from selftrain.judges.pool import NOT_COMPARED, cluster
 from selftrain.records import Problem
 
 WICKED = """
@@ -46,6 +47,22 @@ def judge(problem, response):
     good = dict(judgement="right", answer="5", reason="r")
     return Judgement(**good | {"answer": {"answer": 5}, "mark": {"judgement": "yes"}, "list": {"judgement": ["right"]},
         "reason": {"reason": None}, "none": {"answer": None}}[response])
+"""
+READER = """
+import os
+class Reader:
+    def judge(self, problem, response): return None
+    def same(self, a, b): return a == b
+    def answer(self, question, response):
+        if response == "hang":
+            while True: pass
+        if response == "crash":
+            os._exit(3)
+        if response == "raise":
+            raise ValueError("bad\\nnews")
+        found = {"gold": str(hasattr(question, "gold")), "long": "x" * 9000, "none": None, "odd": 5}
+        return found.get(response, "read")
+reader = Reader()
 """
 PROBLEM = Problem.make("q", gold="ok")
 
@@ -108,6 +125,41 @@ def test_a_judgement_with_odd_fields_is_unjudged(tmp_path: Path) -> None:
         ("unjudged", None, "the judge's reason is NoneType, not text"),
         ("right", None, "r"),
     ]
+
+
+def test_answers_are_read_without_the_gold_and_only_the_guilty_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READER)
+    texts = ["a", "hang", "gold", "crash", "none", "raise", "odd", "long", "b"]
+    with JudgePool(f"{tmp_path / 'reader.py'}:reader", workers=2, deadline=1.5) as pool:
+        found = list(pool.answers((t, PROBLEM, t) for t in texts))
+    assert [name for name, _ in found] == texts
+    assert {j.judgement for _, j in found} == {"unjudged"}
+    read = {name: (j.answer, j.reason) for name, j in found}
+    assert read == {
+        "a": ("read", NOT_COMPARED),
+        "hang": (None, "timeout"),
+        "gold": ("False", NOT_COMPARED),
+        "crash": (None, "judge crashed"),
+        "none": (None, NOT_COMPARED),
+        "raise": (None, "judge raised ValueError: bad news"),
+        "odd": (None, "the judge's answer is int, not text"),
+        "long": ("x" * 4000, NOT_COMPARED),
+        "b": ("read", NOT_COMPARED),
+    }
+
+
+def test_many_answers_come_in_order() -> None:
+    items = [(str(n), PROBLEM.without_gold(), f"{n % 7}/14") for n in range(1000)]
+    with JudgePool("number", workers=1) as pool:
+        found = [(name, j.answer) for name, j in pool.answers(items)]
+    assert found == [(str(n), str(Fraction(n % 7, 14))) for n in range(1000)]
+
+
+def test_a_judge_object_that_reads_no_answers_is_named(wicked: str) -> None:
+    pool = JudgePool(f"{wicked}:loose")
+    with pytest.raises(ConfigError, match=r"wicked.py:loose' .* a method answer\(question, response\)") as caught:
+        pool.answers([])
+    assert "\n" not in str(caught.value)
 
 
 def test_clusters_are_greedy_in_index_order(wicked: str) -> None:

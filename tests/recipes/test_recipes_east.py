@@ -1,17 +1,22 @@
 """EAST: questions weighted by the entropy of their answers, and the mistakes that are easy to make with it."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from make_round import make_group, make_round
 
 from selftrain.errors import ConfigError
 from selftrain.judges import load_judge
 from selftrain.recipes import load_recipe
+from selftrain.training_set import Labelled, Pair, Row
 
 EAST, VANILLA = load_recipe("east"), load_recipe("vanilla")
 SURE = make_group("sure", "RRRR")
+SURE_TOO = make_group("sure too", "RRRR")
 TWO = make_group("two", "RRWW", ["3", "3", "4", "4"])
 FOUR = make_group("four", "RWWW", ["3", "4", "5", "6"])
 SKEWED = make_group("skewed", "RWWW", ["3", None, None, None])
@@ -113,7 +118,7 @@ def test_questions_all_right_can_be_dropped():
 def test_certain_questions_alone_teach_nothing():
     rows = run([SURE, LOST])
     assert (len(rows), set(rows.dropped.values())) == (0, {1})
-    assert "answers agree on every question, so every weight is zero" in rows.dropped
+    assert "entropy of 0 for every question, so every weight is zero" in rows.dropped
 
 
 @pytest.mark.parametrize("exponent", [-1, 0, 1])
@@ -125,7 +130,7 @@ def test_no_right_response_at_all(exponent):
 def test_a_negative_exponent_drops_what_it_has_no_weight_for():
     groups = [SURE, TWO, FOUR]
     rows = run(groups, exponent=-1)
-    assert rows.dropped == {"all answers agree": 1}
+    assert rows.dropped == {"entropy of 0, no weight below a = 0": 1}
     found = weights(rows, groups)
     assert found["two"] == pytest.approx(2 * found["four"])
     assert len(run([SURE], exponent=-1)) == 0
@@ -169,3 +174,151 @@ def test_large_exponents_do_not_overflow():
 
 def test_its_paper():
     assert (EAST.name, EAST.paper) == ("east", "arXiv:2503.23913")
+
+
+ANSWERS = st.lists(st.sampled_from(["3", "4", "5", None]), min_size=1, max_size=6)
+"""Answers to one question, of which 3 is right."""
+PAPER_GRID = (0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 2.5, 3)
+MIXED = (["3", "3", "4", "4"], ["3", "4", "5", None], ["3", None, None, "3"], ["3", "3", "3", "5"])
+
+
+def scripted(many):
+    """A group for each list of answers."""
+    return [
+        make_group(f"q{place}", "".join("R" if answer == "3" else "W" for answer in answers), answers)
+        for place, answers in enumerate(many)
+    ]
+
+
+def unsure(answers, weight, unparsed):
+    """Entropy, error or rejected share of one question's answers, in a second way."""
+    if weight == "accuracy":
+        return 1 - answers.count("3") / len(answers)
+    stated = [answer for answer in answers if answer is not None]
+    if weight == "rejected":
+        wrong = [answer for answer in stated if answer != "3"] or [answer for answer in answers if answer is None]
+        return max(Counter(wrong).values(), default=0) / len(answers)
+    counted = answers if unparsed == "cluster" else stated
+    shares = [count / len(counted) for count in Counter(counted).values()]
+    return sum(share * math.log2(1 / share) for share in shares)
+
+
+def expected(many, *, weight, exponent, unparsed, drop_all_right):
+    """The weights by question, in a second way; none if they are all zero."""
+    values = {
+        f"q{place}": unsure(answers, weight, unparsed)
+        for place, answers in enumerate(many)
+        if "3" in answers and not (drop_all_right and set(answers) == {"3"})
+    }
+    if exponent < 0:
+        values = {name: value for name, value in values.items() if value}
+    powers = {name: value**exponent for name, value in values.items()}
+    total = sum(powers.values())
+    return {name: power * len(powers) / total for name, power in powers.items()} if total else {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    many=st.lists(ANSWERS, min_size=1, max_size=5),
+    weight=st.sampled_from(["entropy", "accuracy", "rejected"]),
+    exponent=st.sampled_from([-1, 0, 0.5, 1, 2]),
+    unparsed=st.sampled_from(["cluster", "drop"]),
+    drop_all_right=st.booleans(),
+    objective=st.sampled_from(["sft", "dpo", "kto"]),
+)
+def test_every_weight_equals_a_second_computation(many, objective, drop_all_right, **switches):
+    groups = scripted(many)
+    rows = run(groups, objective=objective, drop_all_right=drop_all_right, **switches)
+    wanted = expected(many, drop_all_right=drop_all_right or objective != "sft", **switches)
+    assert weights(rows, groups) == pytest.approx(wanted, abs=1e-12)
+    assert len(rows) == len(wanted) * (2 if objective == "kto" else 1)
+
+
+@pytest.mark.parametrize("exponent", PAPER_GRID)
+def test_the_papers_exponents_have_mean_weight_one(exponent):
+    for objective in ("sft", "dpo", "kto"):
+        rows = run(scripted(MIXED), exponent=exponent, objective=objective)
+        assert rows.mean_weight() == pytest.approx(1, abs=1e-14)
+        assert len({row.weight for row in rows}) > 1
+
+
+def test_objectives_share_draws_and_weights():
+    """Row, pair and labelled responses of a question: one chosen response, one weight."""
+    groups = scripted(MIXED)
+    for seed in range(5):
+        sft, dpo, kto = (run(groups, objective=objective, seed=seed) for objective in ("sft", "dpo", "kto"))
+        assert [kind.kind for kind in (sft, dpo, kto)] == [Row, Pair, Labelled]
+        assert [row.response for row in sft] == [pair.chosen_response for pair in dpo]
+        for other in (dpo, kto):
+            assert weights(other, groups) == pytest.approx(weights(sft, groups))
+
+
+def test_labelled_responses_are_the_pairs_taken_apart():
+    groups = scripted(MIXED)
+    pairs, labelled = (run(groups, objective=objective, seed=3) for objective in ("dpo", "kto"))
+    apart = [
+        (pair.prompt_ids + ids, label, response, pytest.approx(pair.weight))
+        for pair in pairs
+        for ids, label, response in (
+            (pair.chosen_ids, True, pair.chosen_response),
+            (pair.rejected_ids, False, pair.rejected_response),
+        )
+    ]
+    assert [(row.input_ids, row.label, row.response, row.weight) for row in labelled] == apart
+
+
+@pytest.mark.parametrize(
+    ("answers", "places"),
+    [
+        (["3", "5", "4", "4", None, None, None], {2, 3}),
+        (["3", "5", "4", "5", "4"], {1, 3}),
+        (["4", "3", "5"], {0}),
+        (["3", None, None, "3"], {1, 2}),
+        ([None, None, "3", "4"], {3}),
+    ],
+    ids=["most frequent", "tie", "tie of single ones", "unparsed alone", "unparsed last"],
+)
+def test_the_rejected_response_has_the_most_frequent_wrong_answer(answers, places):
+    """Any response with it, of ties the first seen, and one without an answer only if nothing else is wrong."""
+    groups = scripted([answers])
+    drawn = [run(groups, objective="dpo", seed=seed).rows[0].rejected_response for seed in range(20)]
+    assert set(drawn) == {f"q0-{place}" for place in places}
+    assert drawn == [run(groups, objective="dpo", seed=seed).rows[0].rejected_response for seed in range(20)]
+
+
+@pytest.mark.parametrize(("objective", "kept"), [("sft", ["sure", "two"]), ("dpo", ["two"]), ("kto", ["two"])])
+def test_questions_all_right_are_kept_for_rows_alone(objective, kept):
+    groups = [SURE, TWO, LOST]
+    rows = run(groups, objective=objective)
+    assert list(weights(rows, groups)) == kept
+    assert rows.dropped == {"no right response": 1} | ({} if objective == "sft" else {"no wrong response": 1})
+    assert run(groups, objective=objective, drop_all_right=False) == rows
+
+
+def test_several_pairs_of_a_question_share_its_weight():
+    groups = [make_group("two", "RRWW", ["3", "3", "4", "4"]), FOUR]
+    pairs = run(groups, objective="dpo", per_problem=2)
+    assert [pair.chosen_response for pair in pairs] == ["two-0", "two-1", "four-0"]
+    assert [pair.weight for pair in pairs] == pytest.approx([0.75, 0.75, 1.5])
+
+
+def test_a_right_response_without_an_answer_leaves_nothing_to_be_unsure_of():
+    """A judge of one's own may find right what states no answer."""
+    silent = make_group("silent", "RR", [None, None])
+    assert weights(run([silent, TWO], unparsed="drop"), [silent, TWO]) == {"silent": 0.0, "two": 2.0}
+
+
+@pytest.mark.parametrize("weight", ["entropy", "accuracy", "rejected"])
+@pytest.mark.parametrize("objective", ["sft", "dpo", "kto"])
+def test_all_right_and_all_wrong_groups_leave_an_empty_set_with_its_reasons(objective, weight):
+    rows = run([SURE, LOST, SURE_TOO], objective=objective, weight=weight)
+    reason = f"{weight} of 0 for every question, so every weight is zero" if objective == "sft" else "no wrong response"
+    assert (len(rows), rows.dropped) == (0, {"no right response": 1, reason: 2})
+
+
+def test_an_exponent_below_zero_with_a_zero_entropy():
+    """No error and no division by zero: the question is dropped, counted and named."""
+    for weight in ("entropy", "accuracy", "rejected"):
+        rows = run([SURE, TWO, FOUR], exponent=-0.5, weight=weight)
+        assert rows.dropped == {f"{weight} of 0, no weight below a = 0": 1}
+        assert all(math.isfinite(row.weight) for row in rows)

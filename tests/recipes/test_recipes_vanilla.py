@@ -4,7 +4,9 @@ import pytest
 from make_round import make_group, make_round
 
 from selftrain.errors import ConfigError
+from selftrain.labels import Labels
 from selftrain.recipes import load_recipe
+from selftrain.records import Problem
 
 VANILLA = load_recipe("vanilla")
 
@@ -60,6 +62,29 @@ def test_rows_too_long_are_counted():
     rows, _ = run(groups, settings={"max_length": 100})
     assert [row.response for row in rows] == ["a-0"]
     assert rows.dropped == {"longer than 100 tokens": 1}
+
+
+def test_every_right_response_of_different_text():
+    rows, _ = run([make_group("a", "RRWRR")], per_problem=None)
+    assert [row.response for row in rows] == ["a-0", "a-1", "a-3", "a-4"]
+
+
+@pytest.mark.parametrize(("start", "model"), [("parent", None), ("base", "base")])
+def test_what_a_round_trains_from(start, model):
+    """The base afresh as STaR, ReST-EM and RFT do; the samples are the parent's all the same."""
+    _, round = run([make_group("a", "R")], start=start)
+    assert round.start == model
+    assert round.verbs.asked[0][0] == "parent"
+
+
+def test_the_tasks_own_solutions_are_trained_too_whether_solved_or_not():
+    groups = [make_group("a", "RW"), make_group("b", "WW")]
+    given = (Problem.make("a", gold="3", rationale="1 and 2 are 3"), Problem.make("b", gold="4"))
+    round = make_round(groups, labels=Labels(gold={group.problem.id: group.problem for group in groups}, given=given))
+    rows = VANILLA(round, VANILLA.parse({"solutions": True}))
+    texts = ["text 0 of a<|im_end|>", "1 and 2 are 3<|im_end|>", "4<|im_end|>"]
+    assert [row.completion_text for row in rows] == texts
+    assert [row.weight for row in rows] == [1, 1, 1]
 
 
 def test_unknown_options():

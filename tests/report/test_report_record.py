@@ -13,7 +13,7 @@ from selftrain.report import write_report
 from selftrain.report.record import read_run
 from selftrain.report.responses import Responses
 from selftrain.report.views import compared_responses, drawn_for_training, trained
-from selftrain.report.words import round_lines
+from selftrain.report.words import round_lines, told
 from selftrain.training_set import Labelled, Pair, TrainingSet
 
 
@@ -60,6 +60,19 @@ def test_every_test_response_is_found_with_its_judgement(run):
     assert len(found.changes) == len(found.beside) == 12
     share = sum(change.after[0] / change.after[1] for change in found.changes) / 12
     assert share == pytest.approx(run.audit.primary.after)
+
+
+def test_a_verdict_is_of_the_split_that_the_run_names(tmp_path):
+    """Runs that were begun before there was a choice have test."""
+    folder = make_run(tmp_path)
+    assert read_run(folder).latest[1] == "test"
+    assert told(read_run(folder)).endswith("(final model against the base, test)")
+    settings = (folder / "run.yaml").read_text()
+    (folder / "run.yaml").write_text(settings.replace("split: test", "split: select"))
+    assert read_run(folder).latest[1] == "select"
+    assert told(read_run(folder)).endswith("(final model against the base, select)")
+    (folder / "run.yaml").write_text(settings.replace("    split: test\n", ""))
+    assert read_run(folder).latest[1] == "test"
 
 
 def test_rows_of_another_run_in_a_shared_step_are_left_out(folder, run):

@@ -1,4 +1,4 @@
-"""check_task counts what a task holds and finds gold answers their judge does not accept."""
+"""check_task counts what a task holds and finds gold answers and rationales their judge does not accept."""
 
 import pytest
 
@@ -51,6 +51,56 @@ def test_the_report_controls_no_terminal():
     assert lines[0].startswith(r"mine\x1b[2J: 3 problems")
     assert r"  a\x08note" in lines
     assert not [c for line in lines for c in line if not c.isprintable()]
+
+
+def test_rationales_that_do_not_end_in_the_gold_are_listed_as_failing_golds_are():
+    wrong = Problem.make("2 and 5?", gold="7", rationale="It is not 7.\n2 and 5 are 10, so the answer is 10.")
+    task = make_task(
+        "mine",
+        splits={
+            "train": (Problem.make("2 and 2?", gold="4", rationale="2 and 2 are 4."), *problems("a", ["two"])),
+            "select": problems("b", ["2"]),
+            "test": problems("c", ["3"]),
+            "valid": (wrong, Problem.make("1 and 1?", gold="2", rationale="1 and 1 are 2.")),
+        },
+        judge="number",
+    )
+    report = check_task(task, workers=1)
+    assert not report.ok
+    assert report.rationales == {"train": 1, "select": 0, "test": 0, "valid": 2}
+    assert [(failed.claim, failed.part) for failed in report.failed] == [
+        ("gold answer", "train"),
+        ("rationale", "valid"),
+    ]
+    assert report.lines()[1:5] == [
+        "  train: 2, 1 with a rationale",
+        "  select: 1",
+        "  test: 1",
+        "  valid: 2, 2 with a rationale",
+    ]
+    assert report.lines()[5] == "1 gold answer and 1 rationale not judged right, the first 5 at most:"
+    assert report.lines()[7] == (
+        "  valid: '2 and 5?' with gold '7' and a rationale that ends in ' 7. 2 and 5 are 10, so the answer is 10.' "
+        "is wrong (differs from gold)"
+    )
+
+
+def test_rationales_are_proved_where_there_is_a_gold():
+    task = make_task(
+        "mine",
+        splits={
+            "train": (Problem.make("2 and 2?", rationale="2 and 2 are 5."),),
+            "select": problems("b", ["2"]),
+            "test": (Problem.make("1 and 1?", gold="2", rationale="1 and 1 are 2."),),
+        },
+        judge="number",
+    )
+    lines = check_task(task, workers=1).lines()
+    assert lines[-3:] == [
+        "  1 problem without a gold answer, not checked",
+        "every gold answer judges itself right (2 checked)",
+        "every rationale judges itself right (1 checked)",
+    ]
 
 
 def test_problems_without_gold_are_counted_and_not_judged():

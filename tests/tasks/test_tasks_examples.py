@@ -1,9 +1,10 @@
-"""The documented examples of a user's own task and judge do what they say."""
+"""The documented examples of a user's own task and judge, and the task of the benchmarks, do what they say."""
 
 from pathlib import Path
 
 import pytest
 
+from selftrain.errors import DataError
 from selftrain.judges import JudgePool, load_judge
 from selftrain.records import Problem
 from selftrain.tasks import TaskConfig, load_task
@@ -42,3 +43,25 @@ def test_the_judge_runs_in_a_pool():
         found = dict(pool.judge([("a", problem, "20.8 degrees"), ("b", problem, "none")]))
     assert found["a"].answer == "20.8"
     assert [found[key].judgement for key in "ab"] == ["right", "wrong"]
+
+
+def two_families(seed=0, **options):
+    spec = f"{EXAMPLES.parents[1] / 'benchmarks' / 'methods_task.py'}:two_families"
+    return load_task(TaskConfig(name=spec, options=options), seed)
+
+
+def test_the_task_of_the_methods_is_sound_and_its_rationales_end_in_their_golds():
+    report = check_task(two_families(train=20, test=20, valid=10), workers=1)
+    assert report.ok, report.lines()
+    assert report.counts["train"] == {"sum": 20, "product": 20}
+    assert (report.rationales["shots"], report.rationales["valid"]) == (16, 20)
+    assert report.counts["suite harder, test"] == {"sum": 40, "product": 40}
+
+
+def test_a_larger_training_split_of_the_methods_moves_nothing_else():
+    small, large = two_families(train=10), two_families(train=20)
+    for split in ("shots", "select", "test", "valid"):
+        assert small.splits[split] == large.splits[split]
+    assert two_families(1).splits["test"] != small.splits["test"]
+    with pytest.raises(DataError, match="the family product holds 585 problems, 658 were asked: lower train"):
+        two_families(train=400)

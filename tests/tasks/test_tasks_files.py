@@ -60,6 +60,24 @@ def test_shots_judge_and_suites(files, tmp_path):
     assert (len(task.suites["hard"].select), len(task.suites["hard"].test)) == (2, 3)
 
 
+def test_a_valid_split_has_rationales(files, tmp_path):
+    worked = [{"question": f"Valid {n}?", "answer": str(n), "rationale": f"So it is {n}."} for n in (30, 31)]
+    task = load(**files, valid=write(tmp_path / "valid.jsonl", worked))
+    assert [p.rationale for p in task.splits["valid"]] == ["So it is 30.", "So it is 31."]
+    for rationale in (None, "", " \n"):
+        worked[1]["rationale"] = rationale
+        with pytest.raises(
+            DataError, match=r"1 problem of valid without a rationale, such as 'Valid 31\?': give each a"
+        ):
+            load(**files, valid=write(tmp_path / "valid.jsonl", worked))
+
+
+def test_a_valid_split_by_ratios(tmp_path):
+    path = write(tmp_path / "all.jsonl", [row | {"rationale": "So it is."} for row in rows(*range(50))])
+    task = load(path=path, ratios={"train": 0.5, "select": 0.1, "test": 0.3, "valid": 0.1})
+    assert len(task.splits["valid"]) == 5
+
+
 def test_one_file_by_ratios(tmp_path):
     path = write(tmp_path / "all.jsonl", rows(*range(50)))
     ratios = {"train": 0.6, "select": 0.1, "test": 0.3}
@@ -155,18 +173,19 @@ def test_unusable_options(options, message):
 
 def test_formats_read_alike(tmp_path):
     table = [
-        {"question": "Über 1,\n2?", "answer": "a", "level": "easy"},
-        {"question": "3?", "answer": None, "level": None},
+        {"question": "Über 1,\n2?", "answer": "a", "level": "easy", "rationale": 'Über,\n"a"'},
+        {"question": "3?", "answer": None, "level": None, "rationale": None},
     ]
     write(tmp_path / "a.jsonl", table)
     with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["question", "answer", "level"])
+        writer = csv.DictWriter(file, ["question", "answer", "level", "rationale"])
         writer.writeheader()
         writer.writerows(table)
     pq.write_table(pa.Table.from_pylist(table), tmp_path / "a.parquet")
     first = read(tmp_path / "a.jsonl")
     assert [p.gold for p in first] == ["a", None]
     assert [p.level for p in first] == ["easy", None]
+    assert [p.rationale for p in first] == ['Über,\n"a"', None]
     assert read(tmp_path / "a.csv") == read(tmp_path / "a.parquet") == first
 
 
@@ -186,9 +205,9 @@ def test_chat_messages_in_jsonl_and_parquet(tmp_path):
 
 
 def test_columns_of_other_names(tmp_path):
-    write(tmp_path / "a.jsonl", [{"prompt": "1?", "gold": "1", "grade": "b"}])
-    (problem,) = read(tmp_path / "a.jsonl", question="prompt", answer="gold", level="grade")
-    assert (problem.text, problem.gold, problem.level) == ("1?", "1", "b")
+    write(tmp_path / "a.jsonl", [{"prompt": "1?", "gold": "1", "grade": "b", "why": "1."}])
+    (problem,) = read(tmp_path / "a.jsonl", question="prompt", answer="gold", level="grade", rationale="why")
+    assert (problem.text, problem.gold, problem.level, problem.rationale) == ("1?", "1", "b", "1.")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
@@ -330,6 +349,10 @@ def test_a_row_with_an_empty_question(tmp_path, question):
         ({"question": "1?", "answer": float("-inf")}, "line 1, column answer holds -inf: wanted a finite number"),
         ({"question": "1?", "answer": ["a", "b"]}, "line 1, column answer holds list"),
         ({"question": "1?", "answer": "1", "level": 3}, "line 1, column level holds int '3'"),
+        ({"question": "1?", "rationale": ["a", "b"]}, "line 1, column rationale holds list"),
+        ({"question": "1?", "rationale": 5}, "line 1, column rationale holds int '5': wanted text in quotes"),
+        ({"question": "1?", "rationale": "a\x00"}, "line 1, column rationale holds a null character"),
+        ({"question": "1?", "rationale": "\udc00"}, "line 1, column rationale holds half a surrogate pair"),
         ({"question": "1\x00?"}, "line 1, the question holds a null character"),
         ({"question": "1?", "answer": "\ud800"}, "line 1, column answer holds half a surrogate pair"),
         ({"question": []}, "the last message of a question must be by the user"),

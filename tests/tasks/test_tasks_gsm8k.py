@@ -45,19 +45,21 @@ def test_select_and_shots_are_cut_from_the_training_set(folder):
     first = next(p for p in task.splits["train"])
     assert first.gold == str(2 * int(first.text.split()[-1].rstrip("?")))
     assert "," not in first.gold
-    assert first.reference["rationale"] == f"Twice {int(first.gold) // 2} is {first.gold}."
+    assert first.rationale == f"Twice {int(first.gold) // 2} is {first.gold}.\nThe answer is {first.gold}."
 
 
-def test_the_cut_is_fixed_by_the_seed_and_raising_train_or_test_moves_nothing(folder):
+def test_the_cut_is_fixed_by_the_seed_and_raising_a_size_moves_nothing_of_the_rest(folder):
     small, large, other = (
-        load(folder, train=5, test=4, **SIZES),
-        load(folder, train=9, test=8, **SIZES),
+        load(folder, train=5, test=4, valid=2, **SIZES),
+        load(folder, train=9, test=8, valid=4, **SIZES),
         load(folder, seed=1, **SIZES),
     )
     for split in ("select", "shots"):
         assert small.splits[split] == large.splits[split]
     assert ids(small.splits["train"]) == ids(large.splits["train"])[:5]
     assert ids(small.splits["test"]) == ids(large.splits["test"])[:4]
+    assert ids(small.splits["valid"]) == ids(large.splits["valid"])[:2]
+    assert small.splits == load(folder, train=5, test=4, **SIZES).splits | {"valid": small.splits["valid"]}
     assert ids(other.splits["select"]) != ids(small.splits["select"])
 
 
@@ -74,7 +76,10 @@ def test_training_questions_of_the_test_set_and_duplicates_are_dropped(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": 14}, "14 problems asked for train, 13 are after select and shots"),
+        ({"train": 14}, "14 problems asked for train, 13 are beside the other splits"),
+        ({"train": 10, "valid": 4}, "10 problems asked for train, 9 are beside the other splits"),
+        ({"valid": 14}, "14 problems asked for valid, 13 are after select and shots"),
+        ({"valid": 13}, "train has no problems"),
         ({"test": 11}, "11 problems asked for test, 10 are in the test set"),
         ({"select": 21}, "21 problems asked for select, 20 are in the training set"),
         ({"select": 18}, "3 problems asked for shots, 2 are after select"),
@@ -100,7 +105,14 @@ def test_a_row_without_a_final_number(folder, bad):
 )
 def test_forms_of_the_final_number(folder, final, gold):
     write(folder / "test.jsonl", [row(0, f"So.\n#### {final}")])
-    assert load(folder, **SIZES).splits["test"][0].gold == gold
+    (problem,) = load(folder, **SIZES).splits["test"]
+    assert (problem.gold, problem.rationale) == (gold, f"So.\nThe answer is {gold}.")
+    assert check_task(load(folder, **SIZES), workers=1).ok
+
+
+def test_a_solution_without_words_is_its_answer(folder):
+    write(folder / "test.jsonl", [row(0, "#### 3")])
+    assert load(folder, **SIZES).splits["test"][0].rationale == "The answer is 3."
 
 
 def test_a_folder_that_is_not_there():
@@ -141,12 +153,13 @@ def test_the_real_data():
     folder = Path(data) / "gsm8k"
     if not folder.is_dir():
         pytest.skip("no GSM8K here")
-    task = load(folder)
+    task = load(folder, valid=100)
     assert {split: len(p) for split, p in task.splits.items()} == {
-        "train": 6965,
+        "train": 6865,
         "select": 500,
         "test": 1319,
         "shots": 8,
+        "valid": 100,
     }
     report = check_task(task)
     assert report.ok, report.lines()

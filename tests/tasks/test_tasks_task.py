@@ -14,6 +14,10 @@ def problems(*numbers, gold="1"):
     return [Problem.make(f"Question {n}?", gold=gold) for n in numbers]
 
 
+def worked(*numbers):
+    return [Problem.make(f"Question {n}?", gold="1", rationale=f"{n} is one, so the answer is 1.") for n in numbers]
+
+
 def splits(**more):
     return {"train": problems(1, 2), "select": problems(3), "test": problems(4), **more}
 
@@ -57,10 +61,21 @@ def test_white_space_does_not_make_a_question_new():
         (splits(test=[]), {}, "t: test has no problems"),
         ({"train": problems(1), "test": problems(2)}, {}, "t: select has no problems"),
         (splits(), {"hard": suite([], [6])}, "t: suite hard, select has no problems"),
-        (splits(dev=problems(9)), {}, "split 'dev': known splits are train, select, test, shots"),
+        (splits(dev=problems(9)), {}, "split 'dev': known splits are train, select, test, shots, valid"),
         (splits(test=problems(4, gold=None)), {}, "1 problem of test without a gold answer, such as 'Question 4.'"),
         (splits(train=[*problems(1), *problems(2, gold=None)]), {}, "1 problem of train without a gold answer"),
         (splits(shots=problems(9, gold=None)), {}, "1 problem of shots without a gold answer"),
+        (splits(valid=[]), {}, "t: valid has no problems: give it at least one"),
+        (
+            splits(valid=worked(1)),
+            {},
+            "1 question of valid also in other parts, such as 'Question 1.' in train: remove",
+        ),
+        (
+            splits(valid=[*worked(8), *problems(9, 10)]),
+            {},
+            "2 problems of valid without a rationale, such as 'Question 9",
+        ),
     ],
 )
 def test_unsound_tasks_are_refused(parts, suites, message):
@@ -89,11 +104,14 @@ def test_the_digest_follows_questions_golds_parts_and_judge():
         made(train=problems(1, 2, gold="2")),
         made(train=problems(2, 1)),
         made(shots=problems(8)),
+        made(shots=worked(8)),
+        made(valid=worked(8)),
         made(suites={"hard": suite([5], [6])}),
         made(judge="number"),
     ]
     assert len(set(variants)) == len(variants)
     assert made() == made()
+    assert made() == "f7f9ae7a0258fd2b"  # what earlier versions kept with a run
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
@@ -131,7 +149,7 @@ def test_what_is_no_task_is_refused(tmp_path, text, message):
         load_task(own(tmp_path, text), 0)
 
 
-@pytest.mark.parametrize("name", ["gold", "level", "family"])
+@pytest.mark.parametrize("name", ["gold", "rationale", "level", "family"])
 def test_what_must_be_text_is_told_before_a_run_begins(tmp_path, name):
     text = f"""
 from selftrain.records import Problem

@@ -7,6 +7,9 @@ differently when it is read among others of its prompt, when it is read on its o
 - A request that is left alone gets a silent companion.
 - Requests are let in only while the cache has room for all that they may need, so that none is put aside and read anew.
 - A prompt that begins with another whole prompt is read into an empty cache, as the other's last token would be shared.
+
+Given completions are scored by the transformers engine, which is faster at it: OpenVINO reads the prompt again for each
+of them and makes the logits of all its tokens. One of the two is in memory at a time.
 """
 
 from collections import deque
@@ -24,6 +27,8 @@ from selftrain.engines.base import Completion, Request, Sampling, check_room
 from selftrain.engines.decoding import Draft
 from selftrain.engines.openvino_files import openvino_files
 from selftrain.engines.prefixes import TOKENS_PER_REQUEST, Prefixes
+from selftrain.engines.scoring import Pair
+from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import ConfigError
 from selftrain.models import Model, load_tokenizer, read_config
 
@@ -38,11 +43,8 @@ MEMORY_SHARE = 0.25
 """The most that the cache takes of the free memory."""
 TOKENS_AT_ONCE = 2**20
 """No limit: what a step may read is decided here."""
-LOGITS_AT_ONCE = 2**27
-"""Logits made in one scoring step; more pairs are scored in several."""
 MISREAD = 0.5
 """Mean difference of log-probabilities (nats) that shows a model read wrongly; bf16 alone makes about .05."""
-Pair = tuple[Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class OpenVinoEngine:
             "KV_CACHE_PRECISION": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": max(2, torch.get_num_threads()),  # with one, bf16 ends in a crash
         }
+        self._model, self._precision = model, precision
         self._tokenizer = load_tokenizer(model)
         config = read_config(model)
         self._context = int(config.max_position_embeddings)
@@ -90,16 +93,17 @@ class OpenVinoEngine:
         self._blocks = _cache_blocks(config, batch)
         self._files = openvino_files(model)
         self._number = 0
-        self._sampler: Any = self._pipeline(shares_prefixes=True)
-        self._scorer: Any = None
-        self._read = Prefixes(BLOCK)
-        self._companion: tuple[Any, ...] = ()
+        self._scorer: TransformersEngine | None = None
+        self._sampler: Any = None
+        self._wake()
         self._check_reading(model.name)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See `Engine.generate`."""
         for request in requests:
             check_room(len(request.prompt), self._context)
+        if self._sampler is None:
+            self._wake()
         waves = deque(self._waves(requests, sampling))
         running: list[_Running] = []
         silent: list[Any] = []
@@ -123,21 +127,32 @@ class OpenVinoEngine:
             _drain(self._sampler)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[list[float]]:
-        """See `Engine.score`. Pairs are run in consecutive batches."""
+        """See `Engine.score`."""
         if self._scorer is None:
-            self._scorer = self._pipeline(shares_prefixes=False)
-        for batch in self._batches(pairs):
-            echoes = self._echo(self._scorer, [(*prompt, *completion) for prompt, completion in batch])
-            yield from (echo[len(prompt) :] for echo, (prompt, _) in zip(echoes, batch, strict=True))
+            self._rest()
+            self._scorer = TransformersEngine(self._model, precision=self._precision)
+        yield from self._scorer.score(pairs)
 
     def close(self) -> None:
         """Releases the model's memory."""
         self._sampler = self._scorer = None
         self._files.close()
 
-    def _pipeline(self, *, shares_prefixes: bool) -> Any:
+    def _wake(self) -> None:
+        """Loads the model for sampling, with an empty cache, in the place of what scores."""
+        self._scorer = None  # its memory first
+        self._sampler, self._read, self._companion = self._pipeline(), Prefixes(BLOCK), list[Any]()
+
+    def _rest(self) -> None:
+        """Releases what samples."""
+        for handle in self._companion:
+            handle.stop()
+        _drain(self._sampler)
+        self._sampler = None
+
+    def _pipeline(self) -> Any:
         scheduler = genai.SchedulerConfig()
-        scheduler.enable_prefix_caching = shares_prefixes
+        scheduler.enable_prefix_caching = True
         scheduler.dynamic_split_fuse = True  # prompts are read beside what is being drawn
         scheduler.max_num_seqs = 2 * self._batch  # with the silent ones
         scheduler.max_num_batched_tokens = TOKENS_AT_ONCE
@@ -150,7 +165,9 @@ class OpenVinoEngine:
 
     def _check_reading(self, name: str) -> None:
         """Raises ConfigError if the model's log-probabilities are not those it has elsewhere."""
-        found = np.array(self._echo(self._sampler, [self._files.tokens])[0][1:])
+        echo = self._add(self._sampler, self._files.tokens, max_new_tokens=0, echo=True, logprobs=1)
+        _drain(self._sampler)
+        found = np.array(echo.read_all()[0].generated_log_probs[1:])  # the first of them means nothing
         apart = float(np.abs(found - self._files.logprobs).mean())
         if not apart < MISREAD:
             raise ConfigError(
@@ -173,7 +190,8 @@ class OpenVinoEngine:
     def _let_in(self, waves: deque[_Wave], running: Sequence[_Running]) -> list[_Wave]:
         """The next waves there is room for. A prompt that begins like one to be read in this step waits for it."""
         if waves and not running and self._read.continues(waves[0].prompt):
-            self._renew()
+            self._rest()
+            self._wake()
         seats = self._batch - len(running)
         blocks = self._blocks - sum(one.blocks for one in running)
         room, chosen, reading = READ_AT_ONCE, list[_Wave](), Prefixes(BLOCK)
@@ -194,19 +212,11 @@ class OpenVinoEngine:
             self._read.add(wave.prompt)
         return chosen
 
-    def _renew(self) -> None:
-        """Empties the cache."""
-        for handle in self._companion:
-            handle.stop()
-        _drain(self._sampler)
-        self._sampler = None  # its memory first
-        self._sampler, self._read, self._companion = self._pipeline(shares_prefixes=True), Prefixes(BLOCK), ()
-
     def _accompany(self) -> None:
         """Sees to a second row in the next step."""
         if not any(one.get_status() == genai.GenerationStatus.RUNNING for one in self._companion):
             prompt = (self._vocabulary - 1,)
-            self._companion = (self._add(self._sampler, prompt, max_new_tokens=BLOCK - 1),)
+            self._companion = [self._add(self._sampler, prompt, max_new_tokens=BLOCK - 1)]
             self._read.add(prompt)
 
     def _begin(self, request: Request, blocks: int, sampling: Sampling) -> _Running:
@@ -238,27 +248,6 @@ class OpenVinoEngine:
         self._number += 1
         config = genai.GenerationConfig(ignore_eos=True, apply_chat_template=False, **settings)
         return pipeline.add_request(self._number, openvino.Tensor(np.array([tokens], dtype=np.int64)), config)
-
-    def _echo(self, pipeline: Any, rows: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Log-probabilities of the tokens of each row; the first of a row means nothing."""
-        handles = [self._add(pipeline, row, max_new_tokens=0, echo=True, logprobs=1) for row in rows]
-        _drain(pipeline)
-        return [list(handle.read_all()[0].generated_log_probs) for handle in handles]
-
-    def _batches(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-        batch: list[Pair] = []
-        limit, tokens = min(LOGITS_AT_ONCE // self._vocabulary, self._blocks * BLOCK // 2), 0
-        for prompt, completion in pairs:
-            check_room(len(prompt), self._context)
-            check_room(len(prompt) + max(len(completion) - 1, 0), self._context)
-            length = len(prompt) + len(completion)
-            if batch and (tokens + length > limit or len(batch) == self._batch):
-                yield batch
-                batch, tokens = [], 0
-            batch.append((prompt, completion))
-            tokens += length
-        if batch:
-            yield batch
 
 
 def _drain(pipeline: Any) -> None:

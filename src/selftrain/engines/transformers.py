@@ -5,7 +5,7 @@ rest once, and the responses of one problem share what was read. Finished respon
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
+from copy import copy
 from typing import Any, Literal
 
 import torch
@@ -13,13 +13,11 @@ from transformers import DynamicCache
 
 from selftrain.engines.base import Completion, Request, Sampling, check_room
 from selftrain.engines.decoding import Draft
+from selftrain.engines.scoring import Pair, batches, begun_alike, chunks, tokens_at_once
 from selftrain.errors import ConfigError
 from selftrain.models import Model, load_model, load_tokenizer
 
 DTYPES: dict[str, Literal["bfloat16", "float32"]] = {"bf16": "bfloat16", "fp32": "float32"}
-LOGITS_AT_ONCE = 2**28
-"""Logits made in one scoring pass; longer batches are split."""
-Pair = tuple[Sequence[int], Sequence[int]]
 
 
 class TransformersEngine:
@@ -41,7 +39,7 @@ class TransformersEngine:
         self._model: Any = load_model(model, dtype=DTYPES[precision], device=device).eval()
         config = self._model.config.get_text_config()
         self._context = getattr(config, "max_position_embeddings", None)
-        self._score_at_once = LOGITS_AT_ONCE // config.vocab_size
+        self._tokens_at_once = tokens_at_once(config.vocab_size)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """See `Engine.generate`."""
@@ -51,9 +49,9 @@ class TransformersEngine:
             yield from self._block(requests[start : start + self._batch], sampling)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[list[float]]:
-        """See `Engine.score`. Pairs are run in consecutive batches."""
-        for batch in self._batches(pairs):
-            yield from self._score(batch)
+        """See `Engine.score`. What a prompt shares with others is read once, as for drawing; see `scoring`."""
+        for chunk in chunks(self._checked(pairs), self._tokens_at_once):
+            yield from self._score(chunk)
 
     def close(self) -> None:
         """Releases the model's memory."""
@@ -62,6 +60,8 @@ class TransformersEngine:
     def _block(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         prompts = list(dict.fromkeys(request.prompt for request in requests))
         places = {prompt: place for place, prompt in enumerate(prompts)}
+        shared = begun_alike(prompts)
+        self.prefilled += shared + sum(len(prompt) - shared for prompt in prompts)
         cache, mask, logits = self._read(prompts)
         rows = self._tensor([places[request.prompt] for request in requests])
         cache.batch_select_indices(rows)
@@ -97,15 +97,13 @@ class TransformersEngine:
     def _read(self, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
         """Reads the prompts: their cache, attention mask [prompts, tokens] and next-token logits."""
         cache = DynamicCache(config=self._model.config)
-        columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
-        shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+        shared = begun_alike(prompts)
         if shared:
             head = self._tensor([prompts[0][:shared]])
             self._logits(head, torch.ones_like(head), cache)
             cache.batch_repeat_interleave(len(prompts))
         width = max(len(prompt) for prompt in prompts) - shared
         rest = [prompt[shared:] for prompt in prompts]
-        self.prefilled += shared + sum(map(len, rest))
         ids = self._tensor([(0,) * (width - len(r)) + r for r in rest])
         mask = self._tensor([(1,) * shared + (0,) * (width - len(r)) + (1,) * len(r) for r in rest])
         return cache, mask, self._logits(ids, mask, cache)[:, -1].float()
@@ -138,33 +136,50 @@ class TransformersEngine:
             tokens = inverse_cdf(nucleus(probabilities, sampling.top_p), uniform)
         return tokens[:, 0].tolist(), logprobs.gather(1, tokens)[:, 0].tolist()
 
-    def _batches(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-        batch: list[Pair] = []
+    def _checked(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         for prompt, completion in pairs:
             check_room(len(prompt), self._context)
             check_room(len(prompt) + max(len(completion) - 1, 0), self._context)
-            longest = max(len(completion), *(len(other) for _, other in batch), 1)
-            full = len(batch) == self._batch or (len(batch) + 1) * longest > self._score_at_once
-            if batch and full:
-                yield batch
-                batch = []
-            batch.append((prompt, completion))
-        if batch:
-            yield batch
+            yield prompt, completion
 
-    def _score(self, batch: Sequence[Pair]) -> Iterator[list[float]]:
-        rows = [(*prompt, *completion) for prompt, completion in batch]
-        width = max(len(row) for row in rows)
-        longest = max(len(completion) for _, completion in batch)
-        ids = self._tensor([(0,) * (width - len(row)) + row for row in rows])
-        mask = self._tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows])
-        logits = self._logits(ids, mask, None, keep=longest + 1)[:, :-1]
-        for own, (_, completion) in zip(logits, batch, strict=True):
-            logprobs = torch.log_softmax(own[longest - len(completion) :].float(), dim=-1)
-            yield logprobs.gather(1, self._tensor(completion)[:, None])[:, 0].tolist()
+    def _score(self, chunk: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[list[float]]:
+        """The log-probabilities of pairs whose prompts are read together."""
+        prompts = list(dict.fromkeys(prompt for prompt, _ in chunk))
+        places = {prompt: place for place, prompt in enumerate(prompts)}
+        rows = self._tensor([places[prompt] for prompt, _ in chunk])
+        cache, mask, logits = self._read(prompts)
+        table = torch.log_softmax(logits, dim=-1)
+        found = [table[places[prompt], list(completion[:1])].tolist() for prompt, completion in chunk]
+        lengths = [len(completion) - 1 for _, completion in chunk]
+        for batch in batches(lengths, mask.shape[1], self._tokens_at_once):
+            own = rows[batch]
+            logprobs = self._continue(selected(cache, own), mask[own], [chunk[place][1] for place in batch])
+            for place, values in zip(batch, logprobs, strict=True):
+                found[place] += values
+        return found
+
+    def _continue(
+        self, cache: DynamicCache, mask: torch.Tensor, completions: Sequence[Sequence[int]]
+    ) -> Iterator[list[float]]:
+        """Log-probabilities of all tokens but the first of completions of what is in the cache."""
+        longest = max(map(len, completions)) - 1
+        ids = self._tensor([(*own[:-1], *(0,) * (longest - len(own) + 1)) for own in completions])
+        reads = self._tensor([(1,) * (len(own) - 1) + (0,) * (longest - len(own) + 1) for own in completions])
+        logits = self._logits(ids, torch.cat([mask, reads], dim=1), cache, keep=longest)
+        for own, completion in zip(logits, completions, strict=True):
+            logprobs = torch.log_softmax(own[: len(completion) - 1].float(), dim=-1)
+            yield logprobs.gather(1, self._tensor(completion[1:])[:, None])[:, 0].tolist()
 
     def _tensor(self, values: Sequence[Any]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._model.device)
+
+
+def selected(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
+    """A cache of these rows of another, which stays as it is."""
+    chosen = copy(cache)
+    chosen.layers = [copy(layer) for layer in cache.layers]
+    chosen.batch_select_indices(rows)
+    return chosen
 
 
 def _check_device(device: str) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from selftrain.errors import ConfigError
 from selftrain.imports import load_object
 from selftrain.judges.stated import ANSWER_CAP, final_text
-from selftrain.records import Judgement, Mark, Problem
+from selftrain.records import Judgement, Mark, Problem, Question
 
 BUILT_IN = {
     "exact": "selftrain.judges.exact:ExactJudge",
@@ -30,6 +30,9 @@ class Judge(Protocol):
 
     def judge(self, problem: Problem, response: str) -> Judgement:
         """Mark one response; a response without an answer is wrong, a missing or unreadable gold unjudged."""
+
+    def answer(self, question: Question, response: str) -> str | None:
+        """The canonical answer a response states, read without a gold answer; None if it states none."""
 
     def same(self, a: str, b: str) -> bool:
         """Whether two canonical answers are equivalent."""
@@ -69,7 +72,7 @@ class FunctionJudge:
         found = self._function(problem, response)
         if isinstance(found, Judgement):
             return found
-        answer = " ".join((final_text(response) or "").split())[:ANSWER_CAP] or None
+        answer = self.answer(problem, response)
         if found is None:
             return unjudged("the judge's function returned None", answer)
         if not isinstance(found, bool):
@@ -77,6 +80,10 @@ class FunctionJudge:
         word = "True" if found else "False"
         mark: Mark = "right" if found else "wrong"
         return Judgement(judgement=mark, answer=answer, reason=f"the judge's function returned {word}")
+
+    def answer(self, question: Question, response: str) -> str | None:
+        """What follows the last closing think tag, white space folded."""
+        return " ".join((final_text(response) or "").split())[:ANSWER_CAP] or None
 
     def same(self, a: str, b: str) -> bool:
         """String equality."""
@@ -87,8 +94,8 @@ def load_judge(spec: str) -> Judge:
     """The judge called `spec`: a built-in name, `package.module:name` or `path/to/file.py:name`.
 
     A user's name may be a function `(problem, response) -> bool | None | Judgement` or an object with `judge`
-    and `same`. Raises ConfigError when there is no such judge, MissingExtraError when its library is not
-    installed.
+    and `same`, and with `answer` if it is to read answers without gold ones. Raises ConfigError when there is
+    no such judge, MissingExtraError when its library is not installed.
     """
     if spec in BUILT_IN:
         judge: Judge = load_object(BUILT_IN[spec])()

@@ -5,7 +5,7 @@ import re
 from selftrain.digest import normal_text
 from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.stated import ANSWER_CAP, final_text, last_line, statements
-from selftrain.records import Judgement, Problem
+from selftrain.records import Judgement, Problem, Question
 
 _PAIRS = {"*": "*", "_": "_", "`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "«": "»"}
 # Around words alone: (1,2) and [1,2] are different answers.
@@ -59,13 +59,17 @@ class ExactJudge:
 
     def judge(self, problem: Problem, response: str) -> Judgement:
         """Mark one response; the answer is the folded text."""
-        text = final_text(response)
-        found = stated_text(text) if text is not None else None
-        answer = fold(found) if found is not None else None
+        answer = self.answer(problem, response)
         gold = fold(problem.gold) if problem.gold is not None else ""
         if not gold or len(gold) > ANSWER_CAP:
             return unjudged("gold is longer than an answer may be" if gold else "no gold answer", answer)
         return no_answer() if answer is None else compared(answer == gold, answer)
+
+    def answer(self, question: Question, response: str) -> str | None:
+        """The stated text, folded."""
+        text = final_text(response)
+        found = stated_text(text) if text is not None else None
+        return fold(found) if found is not None else None
 
     def same(self, a: str, b: str) -> bool:
         """String equality of folded texts."""

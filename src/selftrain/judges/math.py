@@ -9,7 +9,7 @@ from selftrain.errors import MissingExtraError
 from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.number import find_number, read_number
 from selftrain.judges.stated import ANSWER_CAP, final_text, last_line, statements
-from selftrain.records import Judgement, Problem
+from selftrain.records import Judgement, Problem, Question
 
 _LONGEST = 400
 _DEEPEST = 20
@@ -136,13 +136,17 @@ class MathJudge:
 
     def judge(self, problem: Problem, response: str) -> Judgement:
         """Mark one response; the answer is the expression in canonical form."""
-        text = final_text(response)
-        answer = find_expression(text) if text is not None else None
+        answer = self.answer(problem, response)
         gold = find_expression(problem.gold) if problem.gold is not None else None
         if gold is None or not readable(gold) or not (_is_number(gold) or self._read(gold)):
             reason = "no gold answer" if problem.gold is None else "gold is not a readable expression"
             return unjudged(reason, answer)
         return no_answer() if answer is None else compared(self.same(gold, answer), answer)
+
+    def answer(self, question: Question, response: str) -> str | None:
+        """The stated expression in canonical form."""
+        text = final_text(response)
+        return find_expression(text) if text is not None else None
 
     def same(self, a: str, b: str) -> bool:
         """Whether two canonical expressions are equal, as text or by math-verify in either order."""

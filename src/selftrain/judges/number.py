@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.stated import final_text, statements
-from selftrain.records import Judgement, Problem
+from selftrain.records import Judgement, Problem, Question
 
 _DIGITS = 100
 """Digits a number may have, and the largest size of its exponent."""
@@ -185,13 +185,17 @@ class NumberJudge:
 
     def judge(self, problem: Problem, response: str) -> Judgement:
         """Mark one response; the answer is the number in lowest terms."""
-        text = final_text(response)
-        found = find_number(text) if text is not None else None
-        answer = found.canonical if found else None
+        answer = self.answer(problem, response)
         gold = find_number(problem.gold) if problem.gold is not None else None
         if gold is None:
             return unjudged("no gold answer" if problem.gold is None else "gold is not a number", answer)
-        return no_answer() if found is None else compared(found.value == gold.value, found.canonical)
+        return no_answer() if answer is None else compared(answer == gold.canonical, answer)
+
+    def answer(self, question: Question, response: str) -> str | None:
+        """The final number in lowest terms."""
+        text = final_text(response)
+        found = find_number(text) if text is not None else None
+        return found.canonical if found else None
 
     def same(self, a: str, b: str) -> bool:
         """String equality of numbers in lowest terms."""

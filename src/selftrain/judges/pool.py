@@ -7,24 +7,31 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, Self, get_args
 
 from pebble import ProcessExpired, ProcessPool
 
+from selftrain.errors import ConfigError
 from selftrain.judges.base import Judge, load_judge, unjudged
 from selftrain.judges.mainless import MainlessContext
-from selftrain.records import Judgement, Mark, Problem
+from selftrain.judges.stated import ANSWER_CAP
+from selftrain.records import Judgement, Mark, Problem, Question
 
 _BATCH = 64
 _MEMORY = 4 << 30
 """Bytes a worker may map beyond what it has mapped once its judge is loaded (Linux)."""
 _PR_SET_PDEATHSIG = 1
 
-Item = tuple[Problem, str]
+NOT_COMPARED = "not compared with a gold answer"
+"""Reason of a judgement that only reads the answer."""
+
+Item = tuple[str, Question, str]
+Marker = Callable[[Any, str], Judgement]
 _judge: Judge  # of a worker process
 
 
@@ -68,23 +75,39 @@ class JudgePool:
         Reads a bounded number of items ahead. A response that makes the judge raise, hang or crash is
         unjudged, with the reason; its neighbours are judged.
         """
+        return self._marks(_judge_one, items)
+
+    def answers(self, items: Iterable[Item]) -> Iterator[tuple[str, Judgement]]:
+        """Read the answers that responses to questions state, without gold answers; else like `judge`.
+
+        Every judgement is `unjudged`, its reason `NOT_COMPARED`, or why there is no answer where the judge raised,
+        hung or crashed. Raises ConfigError at once if the judge is a user's own without the method `answer`.
+        """
+        if not hasattr(self._own, "answer"):
+            raise ConfigError(
+                f"judge '{self._own.name}' reads no answers without gold answers: "
+                "give it a method answer(question, response) that returns a text or None"
+            )
+        return self._marks(_read_one, items)
+
+    def _marks(self, mark: Marker, items: Iterable[Item]) -> Iterator[tuple[str, Judgement]]:
         source = iter(items)
-        waiting: deque[tuple[list[tuple[str, Problem, str]], Future[Any]]] = deque()
+        waiting: deque[tuple[list[Item], Future[Any]]] = deque()
         while True:
             while len(waiting) < self._ahead and (batch := list(islice(source, _BATCH))):
-                waiting.append((batch, self._schedule(_judge_batch, [item[1:] for item in batch])))
+                waiting.append((batch, self._schedule(_mark_all, mark, [item[1:] for item in batch])))
             if not waiting:
                 return
             batch, future = waiting.popleft()
-            yield from zip((item[0] for item in batch), self._batch(batch, future), strict=True)
+            yield from zip((item[0] for item in batch), self._batch(mark, batch, future), strict=True)
 
-    def _batch(self, batch: list[tuple[str, Problem, str]], future: "Future[Any]") -> Iterable[Judgement]:
+    def _batch(self, mark: Marker, batch: list[Item], future: "Future[Any]") -> Iterable[Judgement]:
         found, failure = _result(future)
         if failure is None:
             return list(found)
         if len(batch) == 1:
             return [unjudged(failure)]
-        singles = [self._schedule(_judge_batch, [item[1:]]) for item in batch]
+        singles = [self._schedule(_mark_all, mark, [item[1:]]) for item in batch]
         return [found[0] if failure is None else unjudged(failure) for found, failure in map(_result, singles)]
 
     def clusters(
@@ -110,8 +133,8 @@ class JudgePool:
             found, failure = _result(future)
             yield name, found if failure is None else cluster(group)
 
-    def _schedule(self, function: Any, argument: object) -> "Future[Any]":
-        future: Future[Any] = self._pool.schedule(function, args=[argument], timeout=self._deadline)
+    def _schedule(self, function: Any, *arguments: object) -> "Future[Any]":
+        future: Future[Any] = self._pool.schedule(function, args=arguments, timeout=self._deadline)
         return future
 
 
@@ -168,15 +191,26 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _judge_batch(items: list[Item]) -> list[Judgement]:
-    return [_judge_one(problem, response) for problem, response in items]
+def _mark_all(mark: Marker, items: list[tuple[Any, str]]) -> list[Judgement]:
+    return [_marked(mark, question, response) for question, response in items]
+
+
+def _marked(mark: Marker, question: Any, response: str) -> Judgement:
+    try:
+        return mark(question, response)
+    except Exception as error:
+        return unjudged(f"judge raised {type(error).__name__}: {' '.join(str(error).split())}"[:300])
 
 
 def _judge_one(problem: Problem, response: str) -> Judgement:
-    try:
-        return _checked(_judge.judge(problem, response))
-    except Exception as error:
-        return unjudged(f"judge raised {type(error).__name__}: {' '.join(str(error).split())}"[:300])
+    return _checked(_judge.judge(problem, response))
+
+
+def _read_one(question: Question, response: str) -> Judgement:
+    blind = question.without_gold() if isinstance(question, Problem) else question
+    answer = _judge.answer(blind, response)
+    found = _checked(unjudged(NOT_COMPARED, answer))
+    return found if found.answer is None else replace(found, answer=found.answer[:ANSWER_CAP])
 
 
 def _checked(found: object) -> Judgement:

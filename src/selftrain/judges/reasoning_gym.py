@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from selftrain.errors import MissingExtraError
-from selftrain.families import answer_kind, refusal
+from selftrain.families import answer_has_lines, answer_kind, refusal
 from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.exact import stated_text
 from selftrain.judges.number import find_number
 from selftrain.judges.stated import final_text
-from selftrain.records import Judgement, Problem
+from selftrain.records import Judgement, Problem, Question
 
 _RIGHT = 0.99
 
@@ -44,8 +44,7 @@ class ReasoningGymJudge:
         if not isinstance(gold, str) or not gold.strip():
             return unjudged("no gold answer")
         kind = problem.reference.get("kind", answer_kind(family))
-        text = final_text(response)
-        forms = _forms(text, kind, "\n" in gold.strip()) if text is not None else []
+        forms = _forms(response, kind, "\n" in gold.strip())
         if not forms:
             return no_answer()
         if any(self._right(family, entry, form) for form in forms):
@@ -53,6 +52,17 @@ class ReasoningGymJudge:
         if not self._right(family, entry, gold.strip()):
             return unjudged("the gold answer does not score itself right", forms[0])
         return compared(False, forms[0])
+
+    def answer(self, question: Question, response: str) -> str | None:
+        """The number in lowest terms or the text as stated, as the question's family has it.
+
+        Raises ValueError for a question of no offered family.
+        """
+        family = question.family or ""
+        if reason := refusal(family):
+            raise ValueError(reason)
+        forms = _forms(response, answer_kind(family), answer_has_lines(family))
+        return forms[0] if forms else None
 
     def _right(self, family: str, entry: Mapping[str, Any], answer: str) -> bool:
         if family not in self._scorers:
@@ -68,8 +78,11 @@ class ReasoningGymJudge:
         return a == b
 
 
-def _forms(text: str, kind: str, lines: bool) -> list[str]:
+def _forms(response: str, kind: str, lines: bool) -> list[str]:
     """The forms of the stated answer a scorer may accept, the canonical one first; none if none is stated."""
+    text = final_text(response)
+    if text is None:
+        return []
     if kind == "number":
         number = find_number(text)
         return [number.canonical, number.plain] if number else []

@@ -3,6 +3,18 @@
 from selftrain.logs.log import Log, Source
 from selftrain.logs.match import match
 from selftrain.logs.read import read_log, read_logs
-from selftrain.logs.runs import Sides, is_run, run_rounds, run_sides
+from selftrain.logs.runs import Ends, Sides, is_run, run_ends, run_rounds, run_sides
 
-__all__ = ["Log", "Sides", "Source", "is_run", "match", "read_log", "read_logs", "run_rounds", "run_sides"]
+__all__ = [
+    "Ends",
+    "Log",
+    "Sides",
+    "Source",
+    "is_run",
+    "match",
+    "read_log",
+    "read_logs",
+    "run_ends",
+    "run_rounds",
+    "run_sides",
+]

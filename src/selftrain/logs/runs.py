@@ -37,8 +37,8 @@ def is_run(path: Path) -> bool:
 
 
 def read_run_log(path: Path, embed: Embed | None = None) -> Log:
-    """The log of a run (its final model on test), or of a round: rounds/00 is the base beside the final model,
-    rounds/02 the candidate of round 2 on select.
+    """The log of a run, its final model on the split of its verdict, or of a round: rounds/00 is the base beside the
+    final model, rounds/02 the candidate of round 2 on select.
 
     While there is no final audit, the last candidate on select stands in for the final model. Raises WorkspaceError
     for a run or round without an audit, a damaged file and a step that is gone.
@@ -47,7 +47,7 @@ def read_run_log(path: Path, embed: Embed | None = None) -> Log:
     run = _Run(read_run(folder), embed)
     if number:
         return run.log(path, run.audit_of(number), "after", "select", ())
-    ends = _ends(run.record)
+    ends = run_ends(run.record)
     if number == 0:
         return run.log(path, ends.first, "before", ends.split, ends.notes)
     return run.log(path, ends.last, "after", ends.split, ends.notes)
@@ -56,7 +56,7 @@ def read_run_log(path: Path, embed: Embed | None = None) -> Log:
 def run_sides(path: Path, embed: Embed | None = None) -> Sides:
     """What the final audit of a run was made from, or would be made from now. Raises as `read_run_log`."""
     run = _Run(read_run(path), embed)
-    ends = _ends(run.record)
+    ends = run_ends(run.record)
     greedy = [run.cell(ends.last, f"greedy {side}", ends.split) for side in ("before", "after")]
     return {
         "before": run.log(path, ends.first, "before", ends.split, ends.notes),
@@ -78,7 +78,7 @@ def run_rounds(path: Path, embed: Embed | None = None) -> list[Cell]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ends:
+class Ends:
     """Where a run began and where it ended."""
 
     first: Audit
@@ -89,9 +89,10 @@ class _Ends:
     notes: tuple[str, ...]
 
 
-def _ends(run: RunRecord) -> _Ends:
+def run_ends(run: RunRecord) -> Ends:
+    """Where a run began and where it ended, or stands. Raises WorkspaceError for a run without an audit."""
     if run.audit:
-        return _Ends(run.audit, run.audit, "test", ())
+        return Ends(run.audit, run.audit, run.split, ())
     audited = [(found, found.audit) for found in run.rounds if found.audit]
     if not audited:
         raise _without_audit(run)
@@ -99,7 +100,7 @@ def _ends(run: RunRecord) -> _Ends:
     found, last = (promoted or audited)[-1]
     why = "promoted nothing" if run.finished else "is not finished"
     note = f"the run {run.name} {why}: the candidate of round {found.number} on select stands in for a final model"
-    return _Ends(audited[0][1], last, "select", (note,))
+    return Ends(audited[0][1], last, "select", (note,))
 
 
 def _parted(path: Path) -> tuple[Path, int | None] | None:

@@ -52,14 +52,14 @@ def read_config(model: Model) -> Any:
         return transformers.AutoConfig.from_pretrained(model.folder, trust_remote_code=False, local_files_only=True)
 
 
-def read_module(folder: Path, **options: Any) -> Any:
-    """The module in a folder with every weight in float32; `options` go to `from_pretrained`."""
+def read_module(folder: Path, kind: str = "AutoModelForCausalLM", **options: Any) -> Any:
+    """The module in a folder with every weight in float32; `options` go to the kind's `from_pretrained`."""
     transformers = require_transformers()
     import torch
 
     path = folder / options.get("gguf_file", "")
     with quiet(), reading(path):
-        module, info = transformers.AutoModelForCausalLM.from_pretrained(
+        module, info = getattr(transformers, kind).from_pretrained(
             folder,
             dtype=torch.float32,
             trust_remote_code=False,

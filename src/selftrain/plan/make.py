@@ -52,6 +52,7 @@ def make_plan(config: RunConfig) -> Plan | None:
             run.check(config, run_digests(config, session.task, session.base))
             if run.finished(config):
                 return None
+            _paper(session).known.update((problem.id, problem) for problem in session.task.splits["train"])
             say("calibrating: a few responses under each prompt, a few steps of training")
             turns(session)
             found = _found(config, session, run.path, start)
@@ -84,9 +85,7 @@ def scratch(root: Path) -> Iterator[Path]:
 
 
 def _found(config: RunConfig, session: Session, folder: Path, start: float) -> Plan:
-    verbs = session.verbs
-    if not isinstance(verbs, PaperVerbs):
-        raise TypeError("a plan is made on paper")
+    verbs = _paper(session)
     stages = read_stages(session.folder.metrics)
     shape = Shape.read(session.base.folder)
     longest = max(seen[-1][0] for seen in verbs.prompts.values())
@@ -118,6 +117,12 @@ def _found(config: RunConfig, session: Session, folder: Path, start: float) -> P
         notes=tuple(_notes(config, verbs, shape, longest)),
         calibration_seconds=round(time.monotonic() - start, 3),
     )
+
+
+def _paper(session: Session) -> PaperVerbs:
+    if not isinstance(session.verbs, PaperVerbs):
+        raise TypeError("a plan is made on paper")
+    return session.verbs
 
 
 def _names(config: RunConfig, verbs: PaperVerbs) -> dict[PromptConfig, str]:

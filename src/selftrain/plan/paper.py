@@ -9,6 +9,8 @@ from selftrain.config import RunConfig
 from selftrain.digest import digest
 from selftrain.engines.base import check_room
 from selftrain.errors import DataError
+from selftrain.judges.base import unjudged
+from selftrain.judges.pool import NOT_COMPARED
 from selftrain.metrics import Metrics
 from selftrain.models import Model
 from selftrain.plan.needs import Shape, resident_memory, training_memory
@@ -16,6 +18,7 @@ from selftrain.plan.pool import Pool, batches, with_one_right
 from selftrain.plan.rates import CALIBRATION_STEPS, SamplingRate, TrainingRate, checkpoints, tokens_read
 from selftrain.prompts import PromptConfig, Renderer
 from selftrain.records import Group, Groups, Judgement, Problem, Question, Response
+from selftrain.reward_model import RewardModel
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests
 from selftrain.store import STEPS, Workspace, read_json_lines, read_parquet
 from selftrain.training import TrainingConfig
@@ -31,6 +34,8 @@ EACH = 8
 """Responses to a problem in a calibration of the sampling prompt, at least: recipes ask for more than audits."""
 READ = 8192
 """Tokens that a calibration of scoring reads, about: rows of text are long."""
+REWARDS = 64
+"""Responses that a calibration has rated."""
 UNKNOWN = Judgement(judgement="wrong", answer=None, reason="not judged by the plan")
 PURPOSE = "calibration"
 """Of the calibration's responses: with another purpose they have other seeds than any of a run."""
@@ -60,9 +65,12 @@ class PaperVerbs(Verbs):
         self._draws = 0
         self._trained: dict[Kind, tuple[TrainingRate, int]] = {}
         self._scored: tuple[float, list[float]] | None = None
+        self._rewarded: tuple[float, list[float]] | None = None
         self._loading = 0.0
         self._ready: str | None = None
         self._block: int | None = None
+        self.known: dict[str, Problem] = {}
+        """Training problems with their gold answers, by id: a recipe asks questions without."""
         self.pools: list[Pool] = []
         self.prompts: dict[PromptConfig, list[tuple[int, str]]] = {}
         """Of each prompt that is used, the (length in tokens, text) of an example and of the longest."""
@@ -114,6 +122,13 @@ class PaperVerbs(Verbs):
 
     def judge(self, samples: Samples, problems: Sequence[Problem]) -> Groups:
         """See `Verbs.judge`."""
+        return self._judged_on_paper(samples, gold=True)
+
+    def read(self, samples: Samples) -> Groups:
+        """See `Verbs.read`."""
+        return self._judged_on_paper(samples, gold=False)
+
+    def _judged_on_paper(self, samples: Samples, *, gold: bool) -> Groups:
         asked = {response.id for responses in samples.responses for response in responses}
         rows = len(asked - self._judged)
         self._judged |= asked
@@ -121,11 +136,11 @@ class PaperVerbs(Verbs):
         groups = []
         for problem, responses in zip(samples.problems, samples.responses, strict=True):
             marks = [self._marks.get(response.id, (UNKNOWN, -1)) for response in responses]
+            marks = marks if gold else [(unjudged(NOT_COMPARED, said.answer), cluster) for said, cluster in marks]
             clusters = list(dict.fromkeys(cluster for _, cluster in marks))
             numbers = tuple(clusters.index(cluster) for _, cluster in marks)
-            groups.append(
-                Group(problem=problem, responses=responses, judgements=tuple(j for j, _ in marks), clusters=numbers)
-            )
+            judgements = tuple(judgement for judgement, _ in marks)
+            groups.append(Group(problem=problem, responses=responses, judgements=judgements, clusters=numbers))
         return Groups(groups)
 
     def score(
@@ -147,6 +162,20 @@ class PaperVerbs(Verbs):
         self._write(label, self._load(model) + rate * _length(pairs), rows=len(pairs), tokens=completions)
         again = cycle(values)
         return [list(islice(again, len(completion))) for _, completion in pairs]
+
+    def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> list[float]:
+        """See `Verbs.reward`."""
+        if not pairs:
+            return []
+        if self._rewarded is None:
+            few = pairs[:REWARDS]
+            start = time.monotonic()
+            found = super().reward(model, few)
+            self._rewarded = ((time.monotonic() - start) / len(few), found)
+        rate, values = self._rewarded
+        self._ready = None
+        self._write("reward", rate * len(pairs), rows=len(pairs))
+        return list(islice(cycle(values), len(pairs)))
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
         """See `Verbs.train`; the model it returns has no weights."""
@@ -291,14 +320,15 @@ class PaperVerbs(Verbs):
 
     def _marked(self, samples: Samples) -> list[Group]:
         """The responses judged, if their problems have gold answers."""
-        problems = [problem for problem in samples.problems if isinstance(problem, Problem)]
+        known = [self.known.get(problem.id, problem) for problem in samples.problems]
+        problems = [problem for problem in known if isinstance(problem, Problem)]
         if len(problems) < len(samples.problems):
-            return _unjudged(samples)
+            return list(super().read(samples))
         start = time.monotonic()
         try:
             groups = super().judge(samples, problems)
         except DataError:  # None could be marked: the gold answers are missing, and a run may never ask for them.
-            return _unjudged(samples)
+            return list(super().read(samples))
         # The quickest: in the first ones the judge's processes are still starting.
         rate = (time.monotonic() - start) / sum(map(len, samples.responses))
         self._judging = min(rate, self._judging or rate)
@@ -318,11 +348,6 @@ class PaperVerbs(Verbs):
         rate = TrainingRate.of(seconds, ends, few.tokens // CALIBRATION_STEPS, rows.kind)
         saved = made.adapter or made.folder
         return rate, sum(path.stat().st_size for path in saved.iterdir())
-
-
-def _unjudged(samples: Samples) -> list[Group]:
-    parts = zip(samples.problems, samples.responses, strict=True)
-    return [Group(problem=p, responses=r, judgements=(UNKNOWN,) * len(r), clusters=(0,) * len(r)) for p, r in parts]
 
 
 def _length(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int:

@@ -72,8 +72,8 @@ class Pool:
 
 
 def with_one_right(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """The groups, the first response taken for right if none was: a run draws more, and may find some."""
-    if any(group.right for group in groups):
+    """The groups, the first response taken for right if all are wrong: a run draws more, and may find some."""
+    if not any(group.marked("wrong") for group in groups) or any(group.right for group in groups):
         return tuple(groups)
     first, *rest = groups
     right = Judgement(judgement="right", answer=first.judgements[0].answer, reason=ASSUMED)

@@ -1,6 +1,7 @@
 """Recipes: from a round to a training set, one paper a file.
 
-A recipe is a function decorated with `recipe`; its second parameter is its options, a pydantic model:
+A recipe is a function decorated with `recipe`; its second parameter is its options, a pydantic
+model derived from `RecipeOptions`:
 
     @recipe("mine", paper="arXiv:...")
     def mine(round: Round, options: MyOptions) -> TrainingSet: ...
@@ -15,13 +16,30 @@ from inspect import signature
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from pydantic import ConfigDict
+
 from selftrain.errors import ConfigError
 from selftrain.imports import load_object
 from selftrain.validation import Options, parse
 
 if TYPE_CHECKING:
+    from selftrain.labels import Label
     from selftrain.round import Round
     from selftrain.training_set import TrainingSet
+
+
+class RecipeOptions(Options):
+    """What a recipe can be told; the text below each option is its description in `selftrain recipes`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    @property
+    def reads(self) -> "frozenset[Label]":
+        """What of the task's labels the recipe reads; it gets no other. The gold answers unless it says otherwise."""
+        return frozenset({"gold"})
+
+    def check(self) -> None:
+        """Raises ConfigError for what the options name and is not there; called before anything is sampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +49,16 @@ class Recipe:
     name: str
     paper: str
     function: Callable[["Round", Any], "TrainingSet"]
-    options: type[Options]
+    options: type[RecipeOptions]
 
-    def __call__(self, round: "Round", options: Options) -> "TrainingSet":
+    def __call__(self, round: "Round", options: RecipeOptions) -> "TrainingSet":
         return self.function(round, options)
 
-    def parse(self, options: Mapping[str, Any]) -> Options:
+    def parse(self, options: Mapping[str, Any]) -> RecipeOptions:
         """The options checked; raises ConfigError naming what is wrong."""
-        return parse(self.options, options, "recipe.options")
+        found = parse(self.options, options, "recipe.options")
+        found.check()
+        return found
 
 
 def recipe(name: str, *, paper: str) -> Callable[[Callable[["Round", Any], "TrainingSet"]], Recipe]:
@@ -47,10 +67,10 @@ def recipe(name: str, *, paper: str) -> Callable[[Callable[["Round", Any], "Trai
     def wrap(function: Callable[["Round", Any], "TrainingSet"]) -> Recipe:
         parameters = list(signature(function).parameters)
         options = get_type_hints(function).get(parameters[1]) if len(parameters) == 2 else None
-        if not (isinstance(options, type) and issubclass(options, Options)):
+        if not (isinstance(options, type) and issubclass(options, RecipeOptions)):
             raise ConfigError(
                 f"recipe {name}: write (round: Round, options: MyOptions), "
-                "MyOptions a subclass of selftrain.validation.Options"
+                "MyOptions a subclass of selftrain.recipes.RecipeOptions"
             )
         return Recipe(name, paper, function, options)
 
@@ -59,7 +79,7 @@ def recipe(name: str, *, paper: str) -> Callable[[Callable[["Round", Any], "Trai
 
 def builtin_recipes() -> list[str]:
     """Names of the recipes of this package."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def load_recipe(name: str) -> Recipe:

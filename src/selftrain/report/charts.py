@@ -189,7 +189,9 @@ def weights_chart(found: RoundRecord, drawn: Drawn, clusters: Mapping[str, Seque
         shown = drawn.get(row["problem"], ())
         groups = clusters.get(cluster_key(row["problem"], (one.answer for one in shown)))
         if groups:
-            counts = Counter(c for c, one in zip(groups, shown, strict=True) if one.mark != "unjudged")
+            judged = [c for c, one in zip(groups, shown, strict=True) if one.mark != "unjudged"]
+            stated = [c for c, one in zip(groups, shown, strict=True) if one.answer is not None]
+            counts = Counter(judged or stated)  # a recipe that reads no gold answers has none of the former
             points[round(answer_entropy(list(counts.values())), 3), round(row["weight"], 3)] += 1
     if not points:
         return None

@@ -57,7 +57,7 @@ class RunRecord:
     baseline: Mapping[str, Any]
     rounds: tuple[RoundRecord, ...]
     audit: Audit | None
-    """The final model against the base on test; None if nothing was promoted or the run is not finished."""
+    """The final model against the base on `split`; None if nothing was promoted or the run is not finished."""
     result: Mapping[str, Any]
     """What the last end of the run left; empty before the first."""
     stages: Mapping[str, Mapping[str, float]]
@@ -73,6 +73,11 @@ class RunRecord:
         return ended(self.result, self.config["rounds"])
 
     @property
+    def split(self) -> str:
+        """The split that the final verdict is told from; runs that were begun before there was a choice: test."""
+        return str(self.config.get("audit", {}).get("split", "test"))
+
+    @property
     def steps(self) -> Iterator[Path]:
         """The steps that the run used, as far as it noted them."""
         parts = [self.baseline, *(part for r in self.rounds for part in (r.funnel, r.facts)), self.result]
@@ -83,7 +88,7 @@ class RunRecord:
     def latest(self) -> tuple[Audit, str] | None:
         """The audit that tells most, and the split it is of: the final one, else that of the last audited round."""
         if self.audit:
-            return self.audit, "test"
+            return self.audit, self.split
         audits = [r.audit for r in self.rounds if r.audit]
         return (audits[-1], "select") if audits else None
 

@@ -10,6 +10,7 @@ from selftrain.digest import digest
 from selftrain.report.record import RunRecord, parsed
 from selftrain.store import Row, read_parquet
 
+SAID = ("judge-", "read-")
 Drawn = Mapping[str, "tuple[Shown, ...]"]
 """Responses by problem id, in index order."""
 
@@ -36,8 +37,9 @@ class Responses:
     def __init__(self, run: RunRecord) -> None:
         self._steps = {path.name: path for path in run.steps}
         self._judged: dict[str, list[Path]] = {}
+        """Steps of what was said of each sample step's responses, compared with gold answers or read without."""
         for path in self._steps.values():
-            if path.name.startswith("judge-") and (path / "step.json").exists():
+            if path.name.startswith(SAID) and (path / "step.json").exists():
                 of = parsed(path / "step.json", lambda text: json.loads(text)["inputs"]["of"])
                 self._judged.setdefault(f"sample-{of}", []).append(path)
 
@@ -56,23 +58,23 @@ class Responses:
         `columns` of the former are read: `id`, `problem` and `index` must be among them.
         """
         asked = {row["id"]: row for row in problems}
-        judged = {row["id"]: row for path in self._judged.get(step, ()) for row in _rows(path)}
+        found = {row["id"]: row for path in self._judged.get(step, ()) for row in _rows(path)}
         path = self._steps.get(step)
         for row in _rows(path, [*columns]) if path else ():
             problem = asked.get(row["problem"])
             if problem is not None and row["index"] < each:
-                said = judged.get(judgement_key(row["id"], problem))
+                said = found.get(judgement_key(row["id"], problem)) or found.get(row["id"])
                 if said:
                     yield row, said
 
     def clusters(self, step: str) -> dict[str, list[int]]:
         """Clusters of answers by `cluster_key`, for the responses of a sample step."""
-        paths = [path.with_name(path.name.replace("judge-", "cluster-", 1)) for path in self._judged.get(step, ())]
+        paths = [path.with_name(f"cluster-{path.name.partition('-')[2]}") for path in self._judged.get(step, ())]
         return {row["id"]: row["clusters"] for path in paths for row in _rows(path)}
 
 
 def judgement_key(response: str, problem: Row) -> str:
-    """The id under which the judgement of a response is kept."""
+    """The id under which the judgement of a response is kept; an answer read without gold has the response's own."""
     return digest([response, problem["gold"], json.loads(problem["reference"])])
 
 

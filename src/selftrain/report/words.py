@@ -19,7 +19,7 @@ def headline(run: RunRecord) -> tuple[str, str]:
 
 def told(run: RunRecord) -> str:
     """The final verdict in one sentence, with what it rests on; empty without a final audit."""
-    return f"{verdict_line(run.audit)} (final model against the base, test)" if run.audit else ""
+    return f"{verdict_line(run.audit)} (final model against the base, {run.split})" if run.audit else ""
 
 
 def base_lines(run: RunRecord) -> Iterator[str]:
@@ -37,6 +37,7 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
         judged = f", {funnel['right']:,} right" if found.judged else ""
         unjudged = f", {funnel['unjudged']:,} unjudged" if funnel["unjudged"] else ""
         yield f"{start} {funnel['responses']:,} responses to {funnel['questions']:,} questions{judged}{unjudged}"
+        yield from (f"{start} {printable(note)}" for note in funnel.get("notes", ()))
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in funnel["dropped"].items())
         weights = [row["weight"] for row in found.rows]
         spread = f"{len(weights):,} {found.noun}, weights {min(weights):.2f} to {max(weights):.2f}" if weights else ""

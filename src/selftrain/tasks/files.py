@@ -24,6 +24,8 @@ class Columns(Options):
     """The gold answer, a text or a number."""
     level: str = "level"
     """A label of difficulty."""
+    rationale: str = "rationale"
+    """A worked solution that ends in the answer."""
 
 
 class FilesOptions(Options):
@@ -41,6 +43,8 @@ class FilesOptions(Options):
     """File of the problems for the final comparison."""
     shots: Path | None = None
     """File of demonstrations."""
+    valid: Path | None = None
+    """File of problems with rationales, for the valid loss of IWSI."""
     suites: dict[str, Path] = Field(default_factory=dict)
     """Files of out-of-distribution problems by suite name; each is halved into select and test."""
     judge: str = "exact"
@@ -124,7 +128,8 @@ def read_problems(path: Path, columns: Columns | None = None) -> Iterable[Proble
         turns = _turns(question, place)
         answer = _gold(row.get(columns.answer), f"{place}, column {columns.answer}")
         level = _text(row.get(columns.level), f"{place}, column {columns.level}")
-        yield Problem.make(turns, gold=answer, level=level)
+        rationale = _text(row.get(columns.rationale), f"{place}, column {columns.rationale}")
+        yield Problem.make(turns, gold=answer, level=level, rationale=rationale)
 
 
 def _without_question(place: str, row: Mapping[str, Any], column: str) -> str:

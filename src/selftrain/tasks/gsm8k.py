@@ -30,14 +30,17 @@ class Gsm8kOptions(Options):
     """Problems of the original test set; all when not given."""
     shots: Annotated[int, Field(ge=0)] = 8
     """Demonstrations, cut from the original training set."""
+    valid: Annotated[int, Field(ge=0)] = 0
+    """Problems for the valid loss of IWSI, cut from the original training set."""
 
 
 def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
-    """GSM8K with `select` and `shots` cut from its training set.
+    """GSM8K with `select`, `shots` and `valid` cut from its training set.
 
-    The training set is put in a seeded order and cut into select, shots and train in turn, so that raising
-    `train` or `test` moves no question. The gold answer is the number after `####` without thousands
-    separators; the text before it, without calculator annotations, is the reference's `rationale`.
+    The training set is put in a seeded order and cut into select, shots and train in turn; valid is cut from its end.
+    So raising `train`, `valid` or `test` moves no question of another split. The gold answer is the number after
+    `####` without thousands separators; the rationale is the text before it, without calculator annotations, and a
+    last line that states the answer.
     """
     chosen = parse(Gsm8kOptions, options, "task.options")
     train, train_notes = unique(_problems(chosen.path, "train"), "the original training set")
@@ -47,18 +50,19 @@ def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
     notes = train_notes + test_notes
     if len(free) < len(train):
         notes.append(f"dropped {len(train) - len(free)} training questions that are in the test set")
-    held = chosen.select + chosen.shots
-    return make_task(
-        "gsm8k",
-        splits={
-            "train": _first(free[held:], chosen.train, "train", "after select and shots"),
-            "select": _first(free, chosen.select, "select", "in the training set"),
-            "test": _first(shuffled(test, seed), chosen.test, "test", "in the test set"),
-            "shots": _first(free[chosen.select :], chosen.shots, "shots", "after select"),
-        },
-        judge="number",
-        notes=notes,
-    )
+    return make_task("gsm8k", splits=_splits(chosen, free, shuffled(test, seed)), judge="number", notes=notes)
+
+
+def _splits(chosen: Gsm8kOptions, free: list[Problem], test: list[Problem]) -> dict[str, list[Problem]]:
+    left = free[chosen.select + chosen.shots :]
+    splits = {
+        "train": _first(left[: max(len(left) - chosen.valid, 0)], chosen.train, "train", "beside the other splits"),
+        "select": _first(free, chosen.select, "select", "in the training set"),
+        "test": _first(test, chosen.test, "test", "in the test set"),
+        "shots": _first(free[chosen.select :], chosen.shots, "shots", "after select"),
+    }
+    valid = _first(left[::-1], chosen.valid, "valid", "after select and shots")
+    return {**splits, "valid": valid} if valid else splits
 
 
 def _first(problems: list[Problem], size: int | None, split: str, where: str) -> list[Problem]:
@@ -74,9 +78,10 @@ def _problems(path: str, split: str) -> list[Problem]:
         final = FINAL.search(answer) if isinstance(answer, str) else None
         if not isinstance(question, str) or not isinstance(answer, str) or final is None:
             raise DataError(f"{place}: wanted a question and an answer that ends in '#### NUMBER'")
-        rationale = CALCULATION.sub("", answer[: final.start()]).strip()
         gold = final.group(1).replace(",", "")
-        problems.append(Problem.make(question, gold=gold, reference={"rationale": rationale}))
+        worked = CALCULATION.sub("", answer[: final.start()]).strip()
+        rationale = f"{worked}\nThe answer is {gold}.".lstrip()
+        problems.append(Problem.make(question, gold=gold, rationale=rationale))
     return problems
 
 

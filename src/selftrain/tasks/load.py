@@ -63,7 +63,7 @@ def _own_task(spec: str, options: dict[str, Any], seed: int) -> Task:
 def _check_texts(spec: str, task: Task) -> None:
     for part, problems in task.parts():
         for problem in problems:
-            for name in ("gold", "level", "family"):
+            for name in ("gold", "rationale", "level", "family"):
                 value = getattr(problem, name)
                 if not isinstance(value, str | None):
                     raise DataError(

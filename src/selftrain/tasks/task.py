@@ -7,7 +7,7 @@ from selftrain.digest import digest, seed_from
 from selftrain.errors import DataError
 from selftrain.records import Problem
 
-SPLITS = ("train", "select", "test", "shots")
+SPLITS = ("train", "select", "test", "shots", "valid")
 REQUIRED = ("train", "select", "test")
 GOLD_JUDGES = ("exact", "math", "number")
 """The judges that compare with a gold answer; reasoning_gym's scorers and a user's own may do without."""
@@ -27,7 +27,8 @@ class Task:
 
     name: str
     splits: Mapping[str, tuple[Problem, ...]]
-    """Keys among `train`, `select` (promotion and choices), `test` (read once), `shots` (demonstrations)."""
+    """Keys among `train`, `select` (promotion and choices), `test` (read once), `shots` (demonstrations), `valid`
+    (problems with rationales, for the valid loss of IWSI)."""
     suites: Mapping[str, Suite] = field(default_factory=dict)
     judge: str
     """Judge spec: a known name, or the import path of a user's own."""
@@ -43,8 +44,8 @@ class Task:
 
     @property
     def digest(self) -> str:
-        """Digest of the judge and of every part's problem ids and gold answers, in order."""
-        return digest([self.judge, [[name, [[p.id, p.gold] for p in part]] for name, part in self.parts()]])
+        """Digest of the judge and of every part's problem ids, gold answers and rationales, in order."""
+        return digest([self.judge, [[name, [_facts(problem) for problem in part]] for name, part in self.parts()]])
 
 
 def make_task(
@@ -58,8 +59,9 @@ def make_task(
     """A task whose parts are distinct by content.
 
     A question repeated inside one part is kept once and counted in the notes. Raises DataError when two parts
-    share a question, when train, select, test or a half of a suite is empty, or when gold answers are missing
-    that the judge needs. Only `train` may go without any, for recipes that learn from no labels.
+    share a question, when a split (other than `shots`) or a half of a suite is empty, when gold answers are missing
+    that the judge needs, or rationales of `valid`. Only `train` may go without any gold answer, for recipes that
+    learn from no labels.
     """
     for split in splits:
         if split not in SPLITS:
@@ -81,6 +83,7 @@ def make_task(
     _check_filled(task)
     _check_disjoint(task)
     _check_golds(task)
+    _check_rationales(task)
     return task
 
 
@@ -113,6 +116,11 @@ def quoted(problem: Problem, width: int = 60) -> str:
     return repr(text if len(text) <= width else text[: width - 3] + "...")
 
 
+def _facts(problem: Problem) -> list[str | None]:
+    """What a task's digest says of a problem; the rationale only where there is one."""
+    return [problem.id, problem.gold, *([problem.rationale] if problem.rationale else [])]
+
+
 def _check_filled(task: Task) -> None:
     parts = {**dict.fromkeys(REQUIRED, ()), **dict(task.parts())}
     empty = [part for part, problems in parts.items() if not problems and part != "shots"]
@@ -143,3 +151,13 @@ def _check_golds(task: Task) -> None:
                 f"{task.name}: {count(len(bare), 'problem')} of {part} without a gold answer, such as "
                 f"{quoted(bare[0])}: give each an answer or remove it"
             )
+
+
+def _check_rationales(task: Task) -> None:
+    valid = task.splits.get("valid", ())
+    bare = [problem for problem in valid if not problem.rationale]
+    if bare:
+        raise DataError(
+            f"{task.name}: {count(len(bare), 'problem')} of valid without a rationale, such as {quoted(bare[0])}: "
+            "give each a worked solution that ends in the answer or remove it"
+        )

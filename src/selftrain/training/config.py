@@ -30,6 +30,8 @@ class PreferenceConfig(Options):
     """How strongly the model is held to the reference (IPO's tau)."""
     reference: Literal["parent", "base"] = "parent"
     """The model that log-probabilities are compared with: what the training starts from, or the run's first."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Peak learning rate of preferences where a run trains rows, too; None means `training.learning_rate`, if given."""
 
 
 class TrainingConfig(Options):
@@ -91,7 +93,10 @@ class TrainingConfig(Options):
 
     def peak_learning_rate(self, *, preferences: bool = False) -> float:
         """The learning rate with the default of the method filled in, for rows or for preferences."""
-        return self.learning_rate or (2e-4 if self.adapts else 2e-5) * (0.1 if preferences else 1)
+        rows = self.learning_rate or (2e-4 if self.adapts else 2e-5)
+        if not preferences:
+            return rows
+        return self.preference.learning_rate or self.learning_rate or 0.1 * rows
 
     @property
     def adapts(self) -> bool:

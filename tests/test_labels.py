@@ -1,0 +1,103 @@
+"""What of a task's labels a recipe gets: what it does not read is not there."""
+
+from dataclasses import fields
+
+import pytest
+from make_round import make_group, make_round
+
+from selftrain.errors import ConfigError
+from selftrain.labels import Labels
+from selftrain.recipes import load_recipe
+from selftrain.records import Problem
+from selftrain.tasks.task import make_task
+
+LABEL_FREE = {
+    "lmsi": {},
+    "iwsi": {},
+    "entropy_filter": {},
+    "self_filter": {},
+    "reward_filter": {"model": "folder"},
+}
+
+
+def make_problems(name, count=2, **labels):
+    return [Problem.make(f"{name} {number}", **labels) for number in range(count)]
+
+
+def make(judge="exact", **splits):
+    parts = {name: make_problems(name, gold="3") for name in ("train", "select", "test")}
+    return make_task("t", splits={**parts, **splits}, judge=judge)
+
+
+VALID = make_problems("valid", gold="3", rationale="1 and 2 are 3")
+
+
+def reads(name, **options):
+    return load_recipe(name).options(**{**LABEL_FREE.get(name, {}), **options}).reads
+
+
+def test_what_each_recipe_reads():
+    assert reads("vanilla") == reads("east") == {"gold"}
+    assert reads("vanilla", solutions=True) == reads("iterative") == {"gold", "rationales"}
+    assert reads("iterative", warm_up=False) == {"gold"}
+    for name in LABEL_FREE:
+        valid = {"valid"} if name == "iwsi" else set()
+        assert reads(name) == valid
+        assert reads(name, answers="gold") == {"gold"} | valid
+    assert reads("reward_filter", answers="any") == set()
+
+
+def test_labels_hold_what_is_read_and_no_more():
+    task = make(valid=VALID)
+    nothing = Labels.of(task, (), "mine")
+    assert nothing == Labels()
+    assert all(not getattr(nothing, part.name) for part in fields(Labels))
+    everything = Labels.of(task, ("gold", "rationales", "valid"), "mine")
+    assert everything.gold == {problem.id: problem for problem in task.splits["train"]}
+    assert (everything.given, everything.valid) == (task.splits["train"], tuple(VALID))
+    for label, part in (("gold", "gold"), ("rationales", "given"), ("valid", "valid")):
+        found = Labels.of(task, {label}, "mine")
+        assert [one.name for one in fields(Labels) if getattr(found, one.name)] == [part]
+
+
+@pytest.mark.parametrize("name", LABEL_FREE)
+def test_a_label_free_recipe_gets_no_gold_answer_of_a_training_problem(name):
+    """Not by its problems' type, not by the labels, not by the judge."""
+    task = make(valid=VALID)
+    labels = Labels.of(task, reads(name), name)
+    assert not labels.gold
+    assert not labels.given
+    groups = [make_group("q", "RW")]
+    round = make_round(groups, labels=labels)
+    with pytest.raises(AttributeError, match="gold"):
+        _ = round.problems[0].gold
+    with pytest.raises(ConfigError, match="the recipe judges responses, its options say it reads no gold answers"):
+        round.judge(round.sample(round.parent, round.problems, n=2))
+
+
+@pytest.mark.parametrize("judge", ["exact", "number", "math"])
+def test_gold_answers_that_are_missing(judge):
+    task = make(judge, train=make_problems("bare"))
+    with pytest.raises(ConfigError, match="the recipe east reads gold answers, the training problems have none: ") as e:
+        Labels.of(task, {"gold"}, "east")
+    assert "\n" not in str(e.value)
+    assert Labels.of(task, (), "lmsi") == Labels()
+
+
+def test_a_judge_of_ones_own_may_do_without_gold_answers(tmp_path):
+    task = make("own.py:judge", train=make_problems("bare"))
+    assert len(Labels.of(task, {"gold"}, "east").gold) == 2
+
+
+def test_labels_to_learn_from_that_are_missing():
+    worked = Problem.make("worked", rationale="so 3")
+    task = make("own.py:judge", train=[*make_problems("bare"), *make_problems("answered", gold="3"), worked])
+    with pytest.raises(ConfigError, match="learns from labels, 2 training problems have neither a rationale nor an"):
+        Labels.of(task, {"rationales"}, "iterative")
+
+
+def test_a_valid_split_that_is_missing():
+    with pytest.raises(
+        ConfigError, match=r"the rationales of a valid split, the task t has none: give it one, such as"
+    ):
+        Labels.of(make(), {"valid"}, "iwsi")
