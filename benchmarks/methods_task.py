@@ -34,7 +34,7 @@ WORDINGS = {
     ),
 }
 SIZES = {"shots": 8, "select": 60, "test": 150, "valid": 40, "train": 250}
-HARDER = {"select": 20, "test": 40}
+HARDER = {"select": 10, "test": 40}
 """Problems of each family in the suite `harder`."""
 DIGITS, ADDED = range(2, 10), range(2, 15)
 """What is added: to a two-digit number, twice; and to a product."""

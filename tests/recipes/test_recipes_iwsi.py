@@ -144,7 +144,10 @@ def test_no_majority_as_nothing_is_parsed():
 def test_the_valid_loss_is_told_and_its_rationales_are_not_trained():
     groups, losses = groups_of([2])
     rows, round = run(groups, losses)
-    assert round.told == ["valid loss 2.000 nats a token on 2 rationales"]
+    assert round.told == [
+        "2 of 2 responses state their problem's majority answer",
+        "valid loss 2.000 nats a token on 2 rationales",
+    ]
     assert not {row.problem for row in rows} & {problem.id for problem in VALID}
     assert round.funnel.tokens["scored"] == sum(len(a) + len(b) for a, b in round.verbs.scored)
 

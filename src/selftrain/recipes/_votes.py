@@ -36,4 +36,7 @@ def voted(round: Round, groups: Groups, options: VoteOptions) -> Groups:
     """The groups cut down to the responses that count as right; those without one are dropped and counted."""
     if options.answers == "gold":
         return round.keep(groups.right(), of=groups, reason="no right response")
-    return round.keep(groups.majority(), of=groups, reason="no response states an answer")
+    kept = round.keep(groups.majority(), of=groups, reason="no response states an answer")
+    agreeing, drawn = (sum(len(group.responses) for group in of) for of in (kept, groups))
+    round.tell(f"{agreeing:,} of {drawn:,} responses state their problem's majority answer")
+    return kept
