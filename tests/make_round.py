@@ -90,7 +90,7 @@ class ScriptedVerbs:
         return [[-loss] * len(completion) for loss, (_, completion) in zip(lost, pairs, strict=True)]
 
     def reward(self, model, pairs):
-        return [self._rewards[text] for _, text in pairs]
+        return [self._rewards[text] for _, text in pairs], sum(len(text) for _, text in pairs)
 
     def _tokenizer_or_tiny(self):
         return self._tokenizer or tokenizer()

@@ -49,14 +49,14 @@ def test_what_each_recipe_reads():
 
 def test_labels_hold_what_is_read_and_no_more():
     task = make(valid=VALID)
-    nothing = Labels.of(task, (), "mine")
+    nothing = Labels.of(task, (), "mine", task.judge)
     assert nothing == Labels()
     assert all(not getattr(nothing, part.name) for part in fields(Labels))
-    everything = Labels.of(task, ("gold", "rationales", "valid"), "mine")
+    everything = Labels.of(task, ("gold", "rationales", "valid"), "mine", task.judge)
     assert everything.gold == {problem.id: problem for problem in task.splits["train"]}
     assert (everything.given, everything.valid) == (task.splits["train"], tuple(VALID))
     for label, part in (("gold", "gold"), ("rationales", "given"), ("valid", "valid")):
-        found = Labels.of(task, {label}, "mine")
+        found = Labels.of(task, {label}, "mine", task.judge)
         assert [one.name for one in fields(Labels) if getattr(found, one.name)] == [part]
 
 
@@ -64,7 +64,7 @@ def test_labels_hold_what_is_read_and_no_more():
 def test_a_label_free_recipe_gets_no_gold_answer_of_a_training_problem(name):
     """Not by its problems' type, not by the labels, not by the judge."""
     task = make(valid=VALID)
-    labels = Labels.of(task, reads(name), name)
+    labels = Labels.of(task, reads(name), name, task.judge)
     assert not labels.gold
     assert not labels.given
     groups = [make_group("q", "RW")]
@@ -79,25 +79,41 @@ def test_a_label_free_recipe_gets_no_gold_answer_of_a_training_problem(name):
 def test_gold_answers_that_are_missing(judge):
     task = make(judge, train=make_problems("bare"))
     with pytest.raises(ConfigError, match="the recipe east reads gold answers, the training problems have none: ") as e:
-        Labels.of(task, {"gold"}, "east")
+        Labels.of(task, {"gold"}, "east", task.judge)
     assert "\n" not in str(e.value)
-    assert Labels.of(task, (), "lmsi") == Labels()
+    assert Labels.of(task, (), "lmsi", task.judge) == Labels()
 
 
 def test_a_judge_of_ones_own_may_do_without_gold_answers(tmp_path):
     task = make("own.py:judge", train=make_problems("bare"))
-    assert len(Labels.of(task, {"gold"}, "east").gold) == 2
+    assert len(Labels.of(task, {"gold"}, "east", task.judge).gold) == 2
 
 
 def test_labels_to_learn_from_that_are_missing():
     worked = Problem.make("worked", rationale="so 3")
     task = make("own.py:judge", train=[*make_problems("bare"), *make_problems("answered", gold="3"), worked])
     with pytest.raises(ConfigError, match="learns from labels, 2 training problems have neither a rationale nor an"):
-        Labels.of(task, {"rationales"}, "iterative")
+        Labels.of(task, {"rationales"}, "iterative", task.judge)
 
 
 def test_a_valid_split_that_is_missing():
     with pytest.raises(
         ConfigError, match=r"the rationales of a valid split, the task t has none: give it one, such as"
     ):
-        Labels.of(make(), {"valid"}, "iwsi")
+        Labels.of(make(), {"valid"}, "iwsi", "exact")
+
+
+def test_the_judge_that_marks_decides_whether_gold_answers_are_needed():
+    task = make("exact", train=make_problems("bare"))
+    assert Labels.of(task, {"gold"}, "east", "own.py:judge").gold
+    own = make("own.py:judge", train=make_problems("bare"))
+    with pytest.raises(ConfigError, match="reads gold answers, the training problems have none"):
+        Labels.of(own, {"gold"}, "east", "number")
+
+
+@pytest.mark.parametrize("reads", [{"golds"}, None, 3])
+def test_labels_that_nobody_has(reads):
+    with pytest.raises(
+        ConfigError, match=r"the recipe mine reads .*: `reads` of its options is a frozenset among gold, "
+    ):
+        Labels.of(make(), reads, "mine", "exact")

@@ -136,7 +136,8 @@ def plainly(folder, question, response):
 
 @pytest.mark.parametrize("form", ["template", "pair of a decoder", "pair of an encoder"])
 def test_rewards_equal_a_second_computation(folders, tmp_path, form):
-    found = make_verbs(tmp_path).reward(open_reward_model(str(folders[form])), PAIRS)
+    found, tokens = make_verbs(tmp_path).reward(open_reward_model(str(folders[form])), PAIRS)
+    assert tokens == sum(len(scorer(folders[form]).encode(*pair)["input_ids"]) for pair in PAIRS)
     assert found == pytest.approx([plainly(folders[form], *pair) for pair in PAIRS], abs=1e-5)
     assert len({round(reward, 3) for reward in found}) == len(PAIRS)
 
@@ -169,16 +170,14 @@ def test_precision(folders):
 
 def test_rewards_there_are_read_back_and_no_model_is_loaded(folders, tmp_path, monkeypatch):
     model = open_reward_model(str(folders["template"]))
-    first = make_verbs(tmp_path / "runs", Metrics(tmp_path / "metrics.jsonl")).reward(model, PAIRS[:3])
-    more = make_verbs(tmp_path / "runs", Metrics(tmp_path / "metrics.jsonl")).reward(model, [*PAIRS, PAIRS[0]])
-    stages = [(line["stage"], line["rows"], line["tokens"] > 0) for line in read_json_lines(tmp_path / "metrics.jsonl")]
-    assert stages == [("reward", 3, True), ("reward", 1, True)]
-    assert more[:3] == first
+    more, tokens = make_verbs(tmp_path / "runs", Metrics(tmp_path / "metrics.jsonl")).reward(model, [*PAIRS, PAIRS[0]])
+    stages = [(line["stage"], line["rows"], line["tokens"]) for line in read_json_lines(tmp_path / "metrics.jsonl")]
+    assert stages == [("reward", 4, tokens)]
     assert more[4] == more[0]
     monkeypatch.setattr(verbs, "RewardScorer", None)
     again = make_verbs(tmp_path / "runs")
     again._loaded = ("digest", "engine")
-    assert again.reward(model, PAIRS[::-1]) == more[3::-1]
+    assert again.reward(model, PAIRS[::-1]) == (more[3::-1], tokens)
     assert again.holds(type("Model", (), {"digest": "digest"}))
     with pytest.raises(TypeError):
         make_verbs(tmp_path / "runs", precision="bf16").reward(model, PAIRS)
@@ -219,7 +218,7 @@ def test_what_is_no_finite_number_is_nan(folders, tmp_path, monkeypatch):
     model, found = open_reward_model(str(folders["template"])), [math.inf, -math.inf, math.nan, 0.0]
     monkeypatch.setattr(RewardScorer, "scores", lambda _, batch: found)
     for _ in range(2):
-        rewards = make_verbs(tmp_path).reward(model, PAIRS)
+        rewards, _ = make_verbs(tmp_path).reward(model, PAIRS)
         assert [math.isnan(reward) for reward in rewards].count(True) == 3
         assert rewards.count(0.0) == 1
 

@@ -1,17 +1,18 @@
 """RunConfig: everything a run can be told, read from a preset or a YAML file with `key=value` overrides."""
 
+import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, field_validator
 
 from selftrain.audit import AuditSettings
 from selftrain.engines import EngineConfig
 from selftrain.errors import ConfigError
+from selftrain.plain_yaml import DEEPEST, NotYamlError, read_yaml
 from selftrain.prompts import PromptConfig
 from selftrain.sampling import SamplingConfig
 from selftrain.tasks import TaskConfig
@@ -19,13 +20,15 @@ from selftrain.training import TrainingConfig
 from selftrain.validation import Options, parse
 
 MAX_YAML = 1_000_000
-NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
-"""What the YAML reader raises: its own error, over an impossible date or number, over too many brackets."""
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a run can be called."""
 EXTENDING = ("rounds",)
 """Keys that may grow when a run is continued."""
 NAMED = frozenset({"task", "recipe", "judge"})
 """Keys whose string stands for `{name: ...}`."""
 Split = Literal["select", "test"]
+_REPR = reprlib.Repr()  # bounded, however large the value
+_REPR.maxstring = _REPR.maxother = 200
 
 
 class RecipeConfig(Options):
@@ -70,7 +73,7 @@ class AuditConfig(Options):
 class RunConfig(Options):
     """A run: a model, a task, a recipe, how many rounds, and how the result is measured."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str = "run"
     """Name of the run's folder in the workspace."""
     workspace: Path = Path("runs")
     """Folder of runs that share their steps."""
@@ -99,6 +102,16 @@ class RunConfig(Options):
     stop_after_refused: int | None = Field(None, ge=1)
     """Stop after this many candidates were refused in a row."""
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not RUN_NAME.fullmatch(name):
+            raise ValueError(
+                "a run's name has at most 100 letters, digits, dots, dashes and underscores, a letter or digit first: "
+                "give it another, such as name=mine"
+            )
+        return name
+
     @field_validator("task", "recipe", "judge", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
@@ -111,13 +124,11 @@ class RunConfig(Options):
 
 
 def load_config(source: str | Path | Mapping[str, Any] | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """The configuration of a preset's name, a YAML file or a mapping, with `a.b=value` overrides on top.
+    """The configuration of a preset's name, a YAML file or a mapping, with `a.b=value` overrides laid over it.
 
     Raises ConfigError, one line.
     """
-    values = read_values(source)
-    for key, value in map(read_override, overrides):
-        put(values, key, value)
+    values = merged(read_values(source), read_overrides(overrides))
     if "variants" in values:
         raise ConfigError("variants are for a sweep: give this configuration to selftrain sweep")
     return parse(RunConfig, values, "")
@@ -152,7 +163,8 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     for key in NAMED & low.keys() & high.keys():
         under, over = as_named(low[key]), as_named(high[key])
         if isinstance(under, Mapping) and isinstance(over, Mapping):
-            same = over.get("name", under.get("name")) == under.get("name")
+            name = under.get("name", RecipeConfig().name if key == "recipe" else None)
+            same = over.get("name", name) == name
             under = under if same else {name: value for name, value in under.items() if name != "options"}
         low[key], high[key] = under, over
     return _laid_over(low, high)
@@ -193,14 +205,22 @@ def _known() -> str:
 
 
 def _read(path: Path) -> str:
-    if not path.is_file():
-        raise ConfigError(f"there is no file or preset {str(path)!r}: give a YAML file or one of {_known()}")
+    if not _is_file(path):
+        raise ConfigError(f"there is no file or preset {_REPR.repr(str(path))}: give a YAML file or one of {_known()}")
     if path.stat().st_size > MAX_YAML:
         raise ConfigError(f"{path} has {path.stat().st_size:,} bytes: a configuration has at most {MAX_YAML:,}")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8 YAML") from None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none by a name that cannot be one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _own(source: str) -> dict[str, Any]:
@@ -229,10 +249,12 @@ def _resolved(values: dict[str, Any], where: str, folder: Path, chain: tuple[str
         return values
     like, above = values["like"], {key: value for key, value in values.items() if key != "like"}
     if not isinstance(like, str):
-        raise ConfigError(f"like of {where} is {reprlib.repr(like)}: give the name of a preset or YAML file")
-    source = like if like in presets() or not (folder / like).is_file() else str(folder / like)
-    if source not in presets() and not Path(source).is_file():
-        raise ConfigError(f"{where} is like {like!r}, and there is no such file or preset: known are {_known()}")
+        raise ConfigError(f"like of {where} is {_REPR.repr(like)}: give the name of a preset or YAML file")
+    source = like if like in presets() or not _is_file(folder / like) else str(folder / like)
+    if source not in presets() and not _is_file(Path(source)):
+        raise ConfigError(
+            f"{where} is like {_REPR.repr(like)}, and there is no such file or preset: known are {_known()}"
+        )
     place = _place(source, *chain)
     if place[-1][-1] in chain:
         raise ConfigError(f"like goes in a circle, {' to '.join(place[-1])}: take one of them out")
@@ -241,9 +263,9 @@ def _resolved(values: dict[str, Any], where: str, folder: Path, chain: tuple[str
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(text)
-    except NOT_YAML as error:
-        raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())[:200]}") from None
+        value = read_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"{where} {error}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{where} holds {'nothing' if value is None else type(value).__name__}: a mapping is wanted")
     return value
@@ -254,32 +276,45 @@ def read_overrides(overrides: Sequence[str], named: Sequence[str] = ()) -> dict[
 
     Raises ConfigError for other words.
     """
-    values: dict[str, Any] = {}
-    for key, value in map(read_override, overrides):
-        put(values, key, value, named)
-    return values
+    return nested(map(read_override, overrides), named)
 
 
 def read_override(override: str) -> tuple[str, Any]:
     """Key and value of `a.b=value`, the value read as YAML. Raises ConfigError for another word."""
     key, text = split_override(override)
     try:
-        return key, yaml.safe_load(text)
-    except NOT_YAML:
+        return key, read_yaml(text)
+    except NotYamlError:
         return key, text
+    except ConfigError as error:
+        raise ConfigError(f"{key}: the value {error}") from None
 
 
 def split_override(override: str) -> tuple[str, str]:
     """Key and text of `a.b=text`. Raises ConfigError for another word."""
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError(f"{override!r} is not key=value: write for example training.epochs=2")
+        raise ConfigError(f"{_REPR.repr(override)} is not key=value: write for example training.epochs=2")
     return key, text
 
 
-def put(values: dict[str, Any], key: str, value: Any, named: Sequence[str] = ()) -> None:
+def nested(settings: Iterable[tuple[str, Any]], named: Sequence[str] = ()) -> dict[str, Any]:
+    """Values by dotted key, such as `a.b`, as nested mappings; below the keys in `named`, names may hold dots.
+
+    Their order does not matter, but for one key twice, of which the last counts: `a` goes before what is put into it.
+    Raises ConfigError for a key with an empty part.
+    """
+    values: dict[str, Any] = {}
+    for key, value in sorted(settings, key=lambda setting: setting[0].count(".")):
+        _put(values, key, value, named)
+    return values
+
+
+def _put(values: dict[str, Any], key: str, value: Any, named: Sequence[str]) -> None:
     """Puts a value under a key such as `a.b` into nested mappings, which are copied on the way."""
     *path, last = key.split(".", 1 if key.partition(".")[0] in named else -1)
+    if not all((*path, last)) or len(path) >= DEEPEST:
+        raise ConfigError(f"{_REPR.repr(key)} is no key: write names with a dot between them, such as training.epochs")
     for depth, part in enumerate(path):
         inner = values.get(part)
         if depth == 0 and part in NAMED:

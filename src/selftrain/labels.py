@@ -1,8 +1,9 @@
 """What of a task's labels a recipe may read: what it was not promised is not there."""
 
+import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from selftrain.errors import ConfigError
 from selftrain.records import Problem
@@ -26,10 +27,18 @@ class Labels:
     """The problems of the valid split, for a recipe that reads it."""
 
     @classmethod
-    def of(cls, task: Task, reads: Collection[Label], recipe: str) -> "Labels":
-        """The labels of a task that a recipe reads; raises ConfigError for one that the task has not."""
+    def of(cls, task: Task, reads: Collection[Label], recipe: str, judge: str) -> "Labels":
+        """The labels of a task that a recipe reads; raises ConfigError for one that the task has not, or nobody has.
+
+        `judge` is the one that marks the responses.
+        """
+        if not isinstance(reads, Collection) or not set(reads) <= set(get_args(Label)):
+            raise ConfigError(
+                f"the recipe {recipe} reads {reprlib.repr(reads)}: `reads` of its options is a frozenset among "
+                f"{', '.join(get_args(Label))}"
+            )
         train, valid = task.splits["train"], task.splits.get("valid", ())
-        if "gold" in reads and task.judge in GOLD_JUDGES and all(problem.gold is None for problem in train):
+        if "gold" in reads and judge in GOLD_JUDGES and all(problem.gold is None for problem in train):
             raise ConfigError(
                 f"the recipe {recipe} reads gold answers, the training problems have none: "
                 "give them answers or use a recipe that votes, such as lmsi or iwsi"

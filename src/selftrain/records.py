@@ -232,11 +232,11 @@ class Groups(Sequence[Group]):
 
     def right(self) -> "Groups":
         """Each group cut down to its right responses; those without one are left out."""
-        return self._cut(lambda group: [p for p, j in enumerate(group.judgements) if j.judgement == "right"])
+        return self.cut(lambda group: [p for p, j in enumerate(group.judgements) if j.judgement == "right"])
 
     def majority(self) -> "Groups":
         """Each group cut down to the responses with its majority answer; those without any answer are left out."""
-        return self._cut(Group.majority)
+        return self.cut(Group.majority)
 
     def apart(self) -> "Groups":
         """Every response as a group by itself, in order."""
@@ -253,7 +253,8 @@ class Groups(Sequence[Group]):
         """
         return Groups([group.only(draw(group.distinct("right"), per_problem, rng)) for group in self._groups])
 
-    def _cut(self, places: Callable[[Group], list[int]]) -> "Groups":
+    def cut(self, places: Callable[[Group], list[int]]) -> "Groups":
+        """Each group cut down to the responses at the places that `places` gives of it; empty ones are left out."""
         cut = [group.only(places(group)) for group in self._groups]
         return Groups([group for group in cut if group.responses])
 

@@ -66,9 +66,6 @@ def open_reward_model(name: str) -> RewardModel:
 class RewardScorer:
     """A reward model, loaded. `precision` is the type of its weights and products."""
 
-    block = 16
-    """How many responses are best rated together."""
-
     def __init__(self, model: RewardModel, *, precision: Literal["bf16", "fp32"], device: str = "cpu") -> None:
         import torch
 

@@ -95,18 +95,16 @@ class Round:
         """The answers of samples and their clusters, read without any gold answer: every judgement is `unjudged`."""
         return self.verbs.read(samples)
 
-    def score(
-        self, model: Model, groups: Groups, *, loss_on: LossOn = "completion", prompt: PromptConfig | None = None
-    ) -> list[list[list[float]]]:
+    def score(self, model: Model, groups: Groups, *, loss_on: LossOn = "completion") -> list[list[list[float]]]:
         """Log-probabilities (nats) of each response's tokens under a model, given the training prompt.
 
         One list a group, in it one a response; the end marker counts exactly when the response finished. With
         `loss_on="all"` the prompt's tokens come first, but the very first, which nothing foretells.
         """
-        renderer = self.verbs.renderer(model, prompt or self.prompt)
+        renderer = self.verbs.renderer(model, self.prompt)
         start = None if loss_on == "completion" else 1
         pairs = [
-            _parted(renderer.prompt(group.problem), renderer.completion(self._trained(r), finished=_finished(r)), start)
+            _parted(renderer.prompt(group.problem), renderer.completion(self.trained(r), finished=_finished(r)), start)
             for group in groups
             for r in group.responses
         ]
@@ -121,16 +119,24 @@ class Round:
 
     def rewards(self, model: RewardModel, groups: Groups) -> np.ndarray:
         """What a reward model gives every response, shape [responses]; nan where that is not finite."""
-        pairs = [(group.problem, self._trained(response)) for group in groups for response in group.responses]
-        return np.array(self.verbs.reward(model, pairs), dtype=float)
+        pairs = [(group.problem, self.trained(response)) for group in groups for response in group.responses]
+        rewards, tokens = self.verbs.reward(model, pairs)
+        self.funnel.scored(tokens)
+        return np.array(rewards, dtype=float)
 
     def solutions(self) -> Groups:
         """The training problems' rationales, or gold answers where there is none, as right responses."""
         return Groups([given(problem, demonstration(problem)) for problem in self.labels.given])
 
     def valid(self) -> Groups:
-        """The rationales of the valid split as right responses."""
-        return Groups([given(problem, demonstration(problem)) for problem in self.labels.valid])
+        """The rationales of the valid split as right responses. Raises ConfigError if none fits into a row."""
+        groups = Groups([given(problem, demonstration(problem)) for problem in self.labels.valid])
+        kept = self.trainable(groups)
+        if groups and not kept:
+            raise ConfigError(
+                f"no rationale of the valid split fits into {self.training.max_length} tokens: shorten them"
+            )
+        return kept
 
     def tell(self, line: str) -> None:
         """Says something of this round to whoever reads its story and its page."""
@@ -158,6 +164,11 @@ class Round:
         """The empty training set, with the reason noted."""
         self._drop(reason, len(groups))
         return TrainingSet((), dict(self.dropped))
+
+    def trainable(self, groups: Groups) -> Groups:
+        """Each group cut down to the responses that can be rows; the others are dropped and counted, as `training_set`
+        would: what is ranked should be what can be kept."""
+        return groups.cut(lambda group: [p for p, r in enumerate(group.responses) if self._row(group.problem, r, 1.0)])
 
     def training_set(self, groups: Groups, weights: Weights = None, *, normalise: bool = True) -> TrainingSet:
         """Every response of the groups as a row of the training prompt, with its group's weight, shape [groups].
@@ -218,7 +229,7 @@ class Round:
     def _row(self, problem: Question, response: Response, weight: float) -> Row | None:
         """A response as a row of the training prompt; None, and counted, if it cannot be trained."""
         renderer = self.verbs.renderer(self.parent, self.prompt)
-        prompt, text = renderer.prompt(problem), self._trained(response)
+        prompt, text = renderer.prompt(problem), self.trained(response)
         completion = renderer.completion(text, finished=_finished(response))
         if not text.strip():
             self._drop("empty response", 1)
@@ -243,7 +254,8 @@ class Round:
         kept = rescaled(rows) if normalise else tuple(rows)
         return TrainingSet(kept, dict(self.dropped), normalised=normalise)
 
-    def _trained(self, response: Response) -> str:
+    def trained(self, response: Response) -> str:
+        """What of a response's text is trained: without its thinking, if that is not."""
         return response.text if self.train_on_thinking else after_thinking(response.text) or ""
 
     def _drop(self, reason: str, count: int) -> None:

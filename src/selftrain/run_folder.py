@@ -24,6 +24,8 @@ from selftrain.tasks import Task
 from selftrain.training_set import TrainingSet
 
 LIBRARIES = ("selftrain", "torch", "transformers", "trl", "peft", "numpy", "reasoning-gym", "math-verify")
+SWEEP = "sweep.json"
+"""What a sweep keeps in a folder of its own, which is not a run's."""
 PROBLEMS = pa.schema(
     [(name, pa.string()) for name in ("part", "id", "family", "level", "question", "messages", "gold", "reference")]
 )
@@ -78,6 +80,8 @@ class RunFolder:
 
     def check(self, config: RunConfig, digests: dict[str, str]) -> None:
         """Raises WorkspaceError, naming the changed keys, unless the run can go on with this configuration."""
+        if (self.path / SWEEP).exists():
+            raise WorkspaceError(f"{self.path} is the folder of a sweep: give the run another name")
         if self.begun:
             before = self._read()
             self._check(_completed(before["config"]), settings_of(config), before["digests"], digests)

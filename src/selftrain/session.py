@@ -169,7 +169,7 @@ def open_session(
     task = load_task(config.task, config.seed)
     for note in task.notes:
         say(f"note: {note}")
-    labels = Labels.of(task, options.reads, recipe.name)
+    labels = Labels.of(task, options.reads, recipe.name, config.judge.name or task.judge)
     base = resolve_model(config.model)
     config = config.model_copy(update={"engine": choose_engine(base, config.engine)})
     workspace = Workspace(config.workspace)
@@ -193,23 +193,25 @@ def open_session(
             drawing_prompt=config.drawing_prompt,
             texts=read_texts(config.audit.texts, base),
         )
-        for prompt in (config.prompt, config.drawing_prompt):
+        if "gold" not in options.reads:
+            verbs.check_reading()
+        for prompt in (config.prompt, config.drawing_prompt, *options.prompts):
             renderer = verbs.renderer(base, prompt)
             for problem in {problem.family: problem for problem in task.splits["train"]}.values():
                 renderer.prompt(problem)
         if not folder.begun:
             training.check_training(config.training)
         # Once everything the configuration names is known to exist: a correction must not look like a change.
-        folder.begin(config, run_digests(config, task, base))
+        folder.begin(config, run_digests(config, task, base, options))
         folder.save_problems(task)
         with verbs:
             yield Session(config, task, base, recipe, options, labels, folder, workspace, verbs, measure, metrics, tell)
 
 
-def run_digests(config: RunConfig, task: Task, base: Model) -> dict[str, str]:
+def run_digests(config: RunConfig, task: Task, base: Model, options: RecipeOptions) -> dict[str, str]:
     """Of what the run is made of besides its configuration: data, weights, texts, and code of the user's own."""
     own = {"task code": config.task.name, "recipe code": config.recipe.name, "judge code": config.judge.name or ""}
     code = {name: source_digest(spec) for name, spec in own.items()}
     texts = {f"text {name}": files_digest([path]) for name, path in config.audit.texts.items()}
     code = {name: found for name, found in code.items() if found}
-    return {"task": task.digest, "model": base.digest, **texts, **code}
+    return {"task": task.digest, "model": base.digest, **options.digests(), **texts, **code}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from selftrain.digest import digest
 from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
@@ -29,6 +29,9 @@ from selftrain.training_step import Training
 
 JUDGED_AT_ONCE = 256
 """Judgements written together."""
+RATED_AT_ONCE = 16
+"""Responses that a reward model rates together."""
+Item = TypeVar("Item")
 
 
 class Verbs:
@@ -131,11 +134,15 @@ class Verbs:
         """The answers of every response and their clusters, without any gold answer: all judgements are `unjudged`."""
         inputs = {"judge": judge_identity(self._judge), "deadline": self._deadline, "of": samples.cell, "gold": False}
         items = {
-            response.id: (problem, response.text)
+            digest([response.id, problem.family, problem.level]): (problem, response.text)
             for problem, responses in zip(samples.problems, samples.responses, strict=True)
             for response in responses
         }
         return self._grouped(samples, self._said_of("read", inputs, items, self._pool.answers), inputs)
+
+    def check_reading(self) -> None:
+        """Raises ConfigError if the judge cannot read answers without gold answers."""
+        self._pool.check_answers()
 
     def _said_of(self, kind: str, inputs: dict[str, Any], items: Mapping[str, Any], judge: Any) -> list[Judgement]:
         """What the pool says of each (problem, response text), in order, or said before."""
@@ -155,45 +162,56 @@ class Verbs:
         """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens.
 
         What is computed together rounds together: the blocks are cut from all pairs of the call, in one order, and a
-        block is computed whole even where some of its rows are there, so that a crash changes no bit.
+        score is known by its block, so that neither a crash nor what was scored before changes a bit.
         """
         keys = [digest([list(prompt), list(completion)]) for prompt, completion in pairs]
         ordered = sorted(dict(zip(keys, pairs, strict=True)).items(), key=_by_prompt)
         inputs = {"model": model.digest, "engine": self._engine_config.identity()}
         with self._workspace.step("score", inputs) as step, self._metrics.stage(label, len(pairs)) as count:
-            with progress(label, len(ordered), sum(key in step.rows for key, _ in ordered)) as tick:
-                for block in _batches(iter(ordered), PAIRS_AT_ONCE):
-                    missing = {key for key, _ in block if key not in step.rows}
-                    if missing:
-                        scored = zip(block, self._engine(model).score([pair for _, pair in block]), strict=True)
-                        rows = [{"id": key, "logprobs": found} for (key, _), found in scored if key in missing]
-                        step.append(rows)
-                        count(rows=len(rows), tokens=sum(len(row["logprobs"]) for row in rows))
-                        tick(len(rows))
+            found: dict[str, list[float]] = {}
+            with progress(label, len(ordered)) as tick:
+                for name, block in _blocks(ordered, PAIRS_AT_ONCE):
+                    rows = [f"{name}-{key}" for key, _ in block]
+                    if rows[0] not in step.rows:
+                        scores = self._engine(model).score([pair for _, pair in block])
+                        step.append([{"id": row, "logprobs": each} for row, each in zip(rows, scores, strict=True)])
+                        count(rows=len(rows), tokens=sum(len(step.rows[row]["logprobs"]) for row in rows))
+                    found.update((key, step.rows[row]["logprobs"]) for row, (key, _) in zip(rows, block, strict=True))
+                    tick(len(rows))
             step.seal()
-            return [step.rows[key]["logprobs"] for key in keys]
+        return [found[key] for key in keys]
 
-    def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> list[float]:
-        """What a reward model gives each response to its question; nan where that is no finite number."""
+    def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> tuple[list[float], int]:
+        """What a reward model gives each response to its question, and how many tokens it reads for that.
+
+        A reward is nan where that is no finite number. Blocks are as those of `score`, the longest texts first.
+        """
         keys = [digest([question.messages, response]) for question, response in pairs]
+        ordered = sorted(dict(zip(keys, pairs, strict=True)).items(), key=_by_length)
         precision, device = self._engine_config.precision, self._engine_config.device
         inputs = {"model": model.digest, "precision": precision, "device": device}
         with self._workspace.step("reward", inputs) as step, self._metrics.stage("reward", len(pairs)) as count:
-            missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in step.rows}
-            if missing:
-                self._unload()
-                scorer = RewardScorer(model, precision=precision, device=device)
-                encoded = [(key, scorer.encode(*pair)) for key, pair in missing.items()]
-                encoded.sort(key=lambda item: -len(item[1]["input_ids"]))
-                with progress("reward", len(encoded)) as tick:
-                    for block in _batches(iter(encoded), scorer.block):
-                        found = scorer.scores([item for _, item in block])
-                        step.append([_reward_row(key, reward) for (key, _), reward in zip(block, found, strict=True)])
-                        count(rows=len(block), tokens=sum(len(item["input_ids"]) for _, item in block))
-                        tick(len(block))
+            found: dict[str, dict[str, Any]] = {}
+            scorer: RewardScorer | None = None
+            with progress("reward", len(ordered)) as tick:
+                for name, block in _blocks(ordered, RATED_AT_ONCE):
+                    rows = [f"{name}-{key}" for key, _ in block]
+                    if rows[0] not in step.rows:
+                        scorer = scorer or self._scorer(model)
+                        encoded = [scorer.encode(*pair) for _, pair in block]
+                        lengths = [len(item["input_ids"]) for item in encoded]
+                        rewards = scorer.scores(encoded)
+                        step.append([_reward_row(*row) for row in zip(rows, rewards, lengths, strict=True)])
+                        count(rows=len(rows), tokens=sum(lengths))
+                    found.update((key, step.rows[row]) for row, (key, _) in zip(rows, block, strict=True))
+                    tick(len(rows))
             step.seal()
-            rewards = [step.rows[key]["reward"] for key in keys]
-        return [math.nan if reward is None else reward for reward in rewards]
+        rated = [math.nan if found[key]["reward"] is None else found[key]["reward"] for key in keys]
+        return rated, sum(row["tokens"] for row in found.values())
+
+    def _scorer(self, model: RewardModel) -> RewardScorer:
+        self._unload()
+        return RewardScorer(model, precision=self._engine_config.precision, device=self._engine_config.device)
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
         """Trains a copy of a model: the parent with a fresh adapter on top, or a whole model.
@@ -306,8 +324,20 @@ def _by_prompt(item: tuple[str, tuple[Sequence[int], Sequence[int]]]) -> tuple[A
     return len(prompt), list(prompt), len(completion), list(completion)
 
 
-def _reward_row(key: str, reward: float) -> dict[str, Any]:
-    return {"id": key, "reward": reward if math.isfinite(reward) else None}
+def _by_length(item: tuple[str, tuple[Question, str]]) -> tuple[Any, ...]:
+    """Where a keyed response stands among those rated together: the longest first."""
+    key, (question, response) = item
+    return -sum(len(message.content) for message in question.messages) - len(response), key
+
+
+def _blocks(items: Sequence[tuple[str, Item]], size: int) -> Iterator[tuple[str, list[tuple[str, Item]]]]:
+    """Keyed items in consecutive blocks, each named by the keys in it."""
+    for block in _batches(iter(items), size):
+        yield digest([key for key, _ in block]), block
+
+
+def _reward_row(key: str, reward: float, tokens: int) -> dict[str, Any]:
+    return {"id": key, "reward": reward if math.isfinite(reward) else None, "tokens": tokens}
 
 
 def _judgement_row(judgement: Judgement) -> dict[str, Any]:

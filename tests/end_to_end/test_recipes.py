@@ -1,6 +1,7 @@
 """Every recipe through the command line with the tiny model, and what a label-free one may not see."""
 
 import json
+import shutil
 
 import pytest
 from small import NAMES, Lab, inside, read_json, write_lab, write_rows
@@ -160,7 +161,7 @@ def test_a_run_of_the_reward_filter(lab, rewards, options):
     assert funnel["right"] == 0
     if options:
         assert len({row.problem for row in rows}) == len(rows)
-        assert len(rows) + funnel["dropped"].get("empty response", 0) == COUNTS["train"]
+        assert len(rows) == COUNTS["train"]
     else:
         assert len(rows) == round(0.8 * (len(rows) + funnel["dropped"]["lower reward"]))
 
@@ -270,6 +271,27 @@ def test_a_valid_split_without_rationales(lab, tmp_path):
 def test_a_reward_model_with_the_wrong_head(lab, model):
     complaint = refusal(lab, "wrong-head", *chosen("reward_filter", model=model))
     assert "is LlamaForCausalLM: a sequence classifier" in complaint
+
+
+def test_a_judge_that_cannot_read_answers(lab, tmp_path):
+    (tmp_path / "mute.py").write_text(JUDGE.replace("def answer", "def stated").replace("self.answer", "self.stated"))
+    complaint = refusal(lab, "mute", *chosen("lmsi"), f"judge={tmp_path / 'mute.py'}:kind")
+    assert "reads no answers without gold answers: give it a method answer(question, response)" in complaint
+
+
+def test_a_prompt_of_the_recipe_that_cannot_be_rendered(lab):
+    assert "the prompt wants 3 shots" in refusal(lab, "shots", *chosen("self_filter"), "recipe.options.prompt.shots=3")
+
+
+def test_a_reward_model_that_changes_while_the_run_is_under_way(lab, rewards, tmp_path):
+    """The rounds that are there were made with another one."""
+    folder = tmp_path / "reward"
+    shutil.copytree(rewards, folder)
+    words = ["name=moved", *chosen("reward_filter", model=folder, samples=2)]
+    lab.run("run", *words)
+    config = read_json(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 0.5}))
+    assert "the content of reward model changed since the run" in inside("run", lab.config, *words).complaint
 
 
 @pytest.mark.parametrize(

@@ -184,17 +184,13 @@ def test_after_a_crash_scores_are_those_of_an_undisturbed_run_to_the_bit(model, 
     assert make_verbs(tmp_path / "killed").score(model, pairs) == undisturbed
 
 
-def test_rows_that_were_there_change_no_bit_of_the_others(model, tmp_path, small_blocks):
+def test_what_was_scored_before_changes_no_bit(model, tmp_path, small_blocks):
     pairs = make_pairs(7)
     fresh = make_verbs(tmp_path / "fresh").score(model, pairs)
     again = make_verbs(tmp_path / "again")
     known = again.score(model, pairs[::5])
     assert known != fresh[::5]  # other neighbours, other bits
-    found = again.score(model, pairs)
-    assert found[::5] == known
-    assert [own for place, own in enumerate(found) if place % 5] == [
-        own for place, own in enumerate(fresh) if place % 5
-    ]
+    assert again.score(model, pairs) == fresh
 
 
 def test_blocks_are_of_the_prompts_side_by_side_in_whatever_order_they_are_asked(model, tmp_path, monkeypatch):

@@ -176,3 +176,13 @@ def test_coverage_is_told_once_of_the_model_after_the_warm_up(number, told):
 
 def test_its_paper():
     assert (ITERATIVE.name, ITERATIVE.paper) == ("iterative", "arXiv:2407.05013")
+
+
+def test_a_coverage_of_the_base_says_so():
+    """The warm-up was not promoted, so that the model after it is not what is sampled."""
+    _, round = run([MIXED], number=2)
+    assert "this is the base" not in round.told[0]
+    round = make_round([MIXED], number=2)
+    round.parent = round.base
+    ITERATIVE(round, ITERATIVE.parse({}))
+    assert round.told[0].endswith("; this is the base, the warm-up was not promoted")

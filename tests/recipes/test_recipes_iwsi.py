@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_round import make_group, make_round
 
+from selftrain.errors import ConfigError
 from selftrain.labels import Labels
 from selftrain.recipes import load_recipe
 from selftrain.records import Problem
@@ -30,7 +31,7 @@ def groups_of(*losses_of_each):
 def run(groups, losses, *, gold=False, **options):
     known = {group.problem.id: group.problem for group in groups}
     labels = Labels(gold=known if gold else {}, valid=VALID)
-    round = make_round(groups, labels=labels, said={"losses": {**losses, **VALID_LOSSES}})
+    round = make_round(groups, labels=labels, said={"losses": {**VALID_LOSSES, **losses}})
     return IWSI(round, IWSI.parse(options)), round
 
 
@@ -145,7 +146,7 @@ def test_the_valid_loss_is_told_and_its_rationales_are_not_trained():
     groups, losses = groups_of([2])
     rows, round = run(groups, losses)
     assert round.told == [
-        "2 of 2 responses state their problem's majority answer",
+        "1 of 1 responses state their problem's majority answer",
         "valid loss 2.000 nats a token on 2 rationales",
     ]
     assert not {row.problem for row in rows} & {problem.id for problem in VALID}
@@ -154,3 +155,27 @@ def test_the_valid_loss_is_told_and_its_rationales_are_not_trained():
 
 def test_its_paper():
     assert (IWSI.name, IWSI.paper) == ("iwsi", "arXiv:2408.09849")
+
+
+def test_what_cannot_be_trained_takes_no_place_among_the_kept():
+    """Empty responses, the nearest to the valid loss, are dropped before the share is taken."""
+    group = make_group("q", "RRRR", texts=["", "  ", "near", "far"])
+    rows, _ = run([group], {"near": 2.5, "far": 9}, keep=0.5)
+    assert kept(rows) == ["q-2"]
+    assert rows.dropped == {"empty response": 2, "higher DS weight": 1}
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, 0.0])
+def test_a_valid_loss_that_tells_nothing(loss):
+    groups, losses = groups_of([2])
+    with pytest.raises(
+        ConfigError, match=r"the parent's loss on the valid split is (nan|inf|0\.0), .*lower training.learning_rate"
+    ):
+        run(groups, {**losses, "solution one": loss, "solution two": loss})
+
+
+def test_a_valid_split_that_fits_into_no_row():
+    groups, _ = groups_of([2])
+    round = make_round(groups, labels=Labels(valid=VALID), max_length=4)
+    with pytest.raises(ConfigError, match="no rationale of the valid split fits into 4 tokens"):
+        round.valid()

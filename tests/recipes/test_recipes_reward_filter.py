@@ -114,7 +114,7 @@ def test_the_model_is_looked_at_with_the_options(monkeypatch):
 
     monkeypatch.setattr(reward_filter, "open_reward_model", refuse)
     with pytest.raises(ConfigError, match="any is none"):
-        FILTER.parse({"model": "any"})
+        FILTER.parse({"model": "any"}).digests()
 
 
 def test_its_paper():

@@ -1,5 +1,7 @@
 """The self filter: the model rates its own responses, and what it rates low is left out."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from selftrain.labels import Labels
 from selftrain.prompts import PromptConfig
 from selftrain.recipes import load_recipe
 from selftrain.recipes.self_filter import rating_in
+from selftrain.records import Problem
 from selftrain.sampling import SamplingConfig
 
 FILTER = load_recipe("self_filter")
@@ -55,6 +58,15 @@ def kept(rows):
         ("\u0661\u0660", None),
         ("7.5, or say 8", 8),
         ("12 of 15 steps hold: 8", 8),
+        ("<think>3 + 4 = 7</think>9", 9),
+        ("<think>3 + 4 = 7", None),
+        ("0-10: 7", 7),
+        ("Rating (0-10): 6", 6),
+        ("from 0 to 10, 5", 5),
+        ("On a scale of 10, 7", 7),
+        ("9 out of 10", 9),
+        ("10 out of 10", 10),
+        ("\u22123", None),
     ],
 )
 def test_ratings_are_the_first_whole_number_from_0_to_10(text, rating):
@@ -164,3 +176,13 @@ def test_ratings_are_counted_as_drawn_tokens_and_not_as_questions():
 
 def test_its_paper():
     assert (FILTER.name, FILTER.paper) == ("self_filter", "arXiv:2408.09849")
+
+
+def test_what_is_rated_is_what_would_be_trained_after_all_turns_of_the_question():
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "what now"}]
+    asked = Problem.make(turns, gold="gold")
+    group = replace(make_group("q", "R", texts=["<think>hm</think>said"]), problem=asked)
+    round = make_round([group], labels=Labels(), train_on_thinking=False, said={"replies": {"said": "7"}})
+    rows = FILTER(round, FILTER.parse({"template": "{question}|{response}"}))
+    assert len(rows) == 1
+    assert round.verbs.questions[-1] == ["Be brief.\n\nwhat now|said"]

@@ -83,12 +83,16 @@ class JudgePool:
         Every judgement is `unjudged`, its reason `NOT_COMPARED`, or why there is no answer where the judge raised,
         hung or crashed. Raises ConfigError at once if the judge is a user's own without the method `answer`.
         """
+        self.check_answers()
+        return self._marks(_read_one, items)
+
+    def check_answers(self) -> None:
+        """Raises ConfigError if the judge is a user's own without the method `answer`."""
         if not hasattr(self._own, "answer"):
             raise ConfigError(
                 f"judge '{self._own.name}' reads no answers without gold answers: "
                 "give it a method answer(question, response) that returns a text or None"
             )
-        return self._marks(_read_one, items)
 
     def _marks(self, mark: Marker, items: Iterable[Item]) -> Iterator[tuple[str, Judgement]]:
         source = iter(items)

@@ -49,7 +49,7 @@ def make_plan(config: RunConfig) -> Plan | None:
         make = partial(PaperVerbs, config=config)
         with open_session(_on_paper(config, place), make_verbs=make, tell=lambda line: None) as session:
             config = config.model_copy(update={"engine": session.config.engine})
-            run.check(config, run_digests(config, session.task, session.base))
+            run.check(config, run_digests(config, session.task, session.base, session.options))
             if run.finished(config):
                 return None
             _paper(session).known.update((problem.id, problem) for problem in session.task.splits["train"])

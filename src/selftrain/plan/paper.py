@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from selftrain.config import RunConfig
 from selftrain.digest import digest
@@ -41,6 +41,18 @@ PURPOSE = "calibration"
 """Of the calibration's responses: with another purpose they have other seeds than any of a run."""
 
 
+class Rewarded(NamedTuple):
+    """What the calibration of a reward model found."""
+
+    loading: float
+    """Seconds."""
+    rate: float
+    """Seconds a response."""
+    rewards: list[float]
+    tokens: float
+    """Tokens a response."""
+
+
 class PaperVerbs(Verbs):
     """Verbs that draw, judge and train a little in a workspace of their own, the first time they have to.
 
@@ -65,7 +77,7 @@ class PaperVerbs(Verbs):
         self._draws = 0
         self._trained: dict[Kind, tuple[TrainingRate, int]] = {}
         self._scored: tuple[float, list[float]] | None = None
-        self._rewarded: tuple[float, list[float]] | None = None
+        self._rewarded: Rewarded | None = None
         self._loading = 0.0
         self._ready: str | None = None
         self._block: int | None = None
@@ -163,19 +175,22 @@ class PaperVerbs(Verbs):
         again = cycle(values)
         return [list(islice(again, len(completion))) for _, completion in pairs]
 
-    def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> list[float]:
+    def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> tuple[list[float], int]:
         """See `Verbs.reward`."""
         if not pairs:
-            return []
+            return [], 0
         if self._rewarded is None:
-            few = pairs[:REWARDS]
             start = time.monotonic()
-            found = super().reward(model, few)
-            self._rewarded = ((time.monotonic() - start) / len(few), found)
-        rate, values = self._rewarded
-        self._ready = None
-        self._write("reward", rate * len(pairs), rows=len(pairs))
-        return list(islice(cycle(values), len(pairs)))
+            super().reward(model, pairs[:1])
+            loading = time.monotonic() - start
+            few = pairs[1 : 1 + REWARDS] or pairs
+            found, tokens = super().reward(model, few)
+            rate = max(0.0, time.monotonic() - start - 2 * loading) / len(few)
+            self._rewarded = Rewarded(loading, rate, found, tokens / len(few))
+        known, self._ready = self._rewarded, None
+        tokens = round(known.tokens * len(pairs))
+        self._write("reward", known.loading + known.rate * len(pairs), rows=len(pairs), tokens=tokens)
+        return list(islice(cycle(known.rewards), len(pairs))), tokens
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
         """See `Verbs.train`; the model it returns has no weights."""

@@ -24,6 +24,7 @@ from selftrain.validation import Options, parse
 
 if TYPE_CHECKING:
     from selftrain.labels import Label
+    from selftrain.prompts import PromptConfig
     from selftrain.round import Round
     from selftrain.training_set import TrainingSet
 
@@ -38,8 +39,17 @@ class RecipeOptions(Options):
         """What of the task's labels the recipe reads; it gets no other. The gold answers unless it says otherwise."""
         return frozenset({"gold"})
 
-    def check(self) -> None:
-        """Raises ConfigError for what the options name and is not there; called before anything is sampled."""
+    @property
+    def prompts(self) -> "tuple[PromptConfig, ...]":
+        """Prompts of the recipe's own, which a run tries out before anything is sampled."""
+        return ()
+
+    def digests(self) -> dict[str, str]:
+        """Digests of the files that the options name, by what they are. Raises ConfigError for one that is not there.
+
+        Asked for before anything is sampled; a run goes on only if they are what they were.
+        """
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +66,7 @@ class Recipe:
 
     def parse(self, options: Mapping[str, Any]) -> RecipeOptions:
         """The options checked; raises ConfigError naming what is wrong."""
-        found = parse(self.options, options, "recipe.options")
-        found.check()
-        return found
+        return parse(self.options, options, "recipe.options")
 
 
 def recipe(name: str, *, paper: str) -> Callable[[Callable[["Round", Any], "TrainingSet"]], Recipe]:

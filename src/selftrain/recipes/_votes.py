@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class VoteOptions(RecipeOptions):
     """Which responses count as right."""
 
-    samples: int = Field(15, ge=1)
+    samples: int = Field(15, ge=1, le=10_000)
     """Responses drawn for each training problem."""
     answers: Literal["majority", "gold"] = "majority"
     """Keep the responses with the majority answer, which no gold answer is read for, or those judged right."""
@@ -29,14 +29,16 @@ class VoteOptions(RecipeOptions):
 def answered(round: Round, options: VoteOptions) -> Groups:
     """Responses of the parent to every training problem with their answers; judged if gold answers are read."""
     samples = round.sample(round.parent, round.problems, n=options.samples)
-    return round.judge(samples) if options.answers == "gold" else round.read(samples)
+    if options.answers == "gold":
+        return round.judge(samples)
+    groups = round.read(samples)
+    agreeing, drawn = (sum(len(group.responses) for group in of) for of in (groups.majority(), groups))
+    round.tell(f"{agreeing:,} of {drawn:,} responses state their problem's majority answer")
+    return groups
 
 
 def voted(round: Round, groups: Groups, options: VoteOptions) -> Groups:
-    """The groups cut down to the responses that count as right; those without one are dropped and counted."""
+    """The groups cut down to the responses that count as right and can be trained; the rest is dropped and counted."""
     if options.answers == "gold":
-        return round.keep(groups.right(), of=groups, reason="no right response")
-    kept = round.keep(groups.majority(), of=groups, reason="no response states an answer")
-    agreeing, drawn = (sum(len(group.responses) for group in of) for of in (kept, groups))
-    round.tell(f"{agreeing:,} of {drawn:,} responses state their problem's majority answer")
-    return kept
+        return round.trainable(round.keep(groups.right(), of=groups, reason="no right response"))
+    return round.trainable(round.keep(groups.majority(), of=groups, reason="no response states an answer"))

@@ -15,7 +15,7 @@ from selftrain.training_set import TrainingSet
 class EastOptions(RecipeOptions):
     """Options of EAST."""
 
-    samples: int = Field(8, ge=1)
+    samples: int = Field(8, ge=1, le=10_000)
     """Responses drawn for each training question (K)."""
     objective: Literal["sft", "dpo", "kto"] = "sft"
     """Learn right responses, prefer them to a wrong one, or the same pair taken apart."""

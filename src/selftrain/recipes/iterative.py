@@ -23,7 +23,7 @@ class IterativeOptions(RecipeOptions):
 
     method: Literal["sft", "dpo", "sft_dpo"] = "sft"
     """What rounds after the warm-up do; `sft_dpo` alternates, DPO first."""
-    samples: int = Field(50, ge=1)
+    samples: int = Field(50, ge=1, le=10_000)
     """Responses drawn for each training problem (N), afresh in every round."""
     warm_up: bool = True
     """Whether the first round trains the task's own rationales (gold answers where there is none)."""
@@ -51,7 +51,8 @@ def iterative(round: Round, options: IterativeOptions) -> TrainingSet:
         return round.training_set(round.solutions())
     sampled = round.judge(round.sample(round.parent, round.problems, n=options.samples))
     if turn == 1:
-        round.tell(advice(sampled))
+        unwarmed = options.warm_up and round.parent == round.base
+        round.tell(advice(sampled) + ("; this is the base, the warm-up was not promoted" if unwarmed else ""))
     groups = round.keep(sampled.where_any_right(), of=sampled, reason="no right response")
     if options.method == "sft" or (options.method == "sft_dpo" and turn % 2 == 0):
         return round.training_set(groups.draw_right(options.per_problem, round.rng))
@@ -69,8 +70,8 @@ def paired(group: Group, options: IterativeOptions, rng: np.random.Generator) ->
 
 def advice(groups: Groups) -> str:
     """The coverage (mean share of right responses over the training problems) and what the paper advises from it."""
-    shares = [group.share_right for group in groups]
-    coverage = float(np.nanmean(shares)) if shares else float("nan")
+    shares = [share for share in (group.share_right for group in groups) if not np.isnan(share)]
+    coverage = float(np.mean(shares)) if shares else float("nan")
     advised = "DPO or SFT-DPO (method: dpo or sft_dpo)" if coverage > ENOUGH else "SFT (method: sft)"
     return (
         f"coverage {coverage:.3f}, the mean share right on {len(shares):,} training problems: "

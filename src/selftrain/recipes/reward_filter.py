@@ -1,5 +1,6 @@
 """The reward-model filter (baseline of arXiv:2408.09849) and best-of-n (RAFT, arXiv:2304.06767)."""
 
+from collections import Counter
 from typing import Literal
 
 import numpy as np
@@ -25,11 +26,11 @@ class RewardFilterOptions(VoteOptions):
     keep: float = Field(0.8, gt=0, le=1)
     """Share of the responses that is kept, those with the highest reward; ties go to the earlier response."""
     best: int | None = Field(None, ge=1)
-    """Keep so many of each problem instead, those with the highest reward (best-of-n)."""
+    """Keep so many of each problem instead of a share of all, those with the highest reward (best-of-n)."""
 
-    def check(self) -> None:
-        """See `RecipeOptions.check`."""
-        open_reward_model(self.model)
+    def digests(self) -> dict[str, str]:
+        """See `RecipeOptions.digests`."""
+        return {"reward model": open_reward_model(self.model).digest}
 
 
 @recipe("reward_filter", paper="arXiv:2408.09849")
@@ -37,7 +38,7 @@ def reward_filter(round: Round, options: RewardFilterOptions) -> TrainingSet:
     """The responses with the highest reward: a share of them all, or the best of each problem."""
     model = open_reward_model(options.model)
     groups = answered(round, options)
-    samples = (groups if options.answers == "any" else voted(round, groups, options)).apart()
+    samples = (round.trainable(groups) if options.answers == "any" else voted(round, groups, options)).apart()
     rewards = round.rewards(model, samples)
     finite = ~np.isnan(rewards)
     samples, rewards = round.keep(samples.where_mask(finite), of=samples, reason="no finite reward"), rewards[finite]
@@ -48,9 +49,9 @@ def reward_filter(round: Round, options: RewardFilterOptions) -> TrainingSet:
 def best_of_each(samples: Groups, rewards: np.ndarray, best: int) -> NDArray[np.bool_]:
     """Mask of the `best` highest rewards of each problem, shape [samples]; ties go to the earlier one."""
     mask = np.zeros(len(samples), dtype=np.bool_)
-    problems = np.array([sample.problem.id for sample in samples])
-    for problem in dict.fromkeys(problems):
-        places = np.flatnonzero(problems == problem)
-        order = places[np.argsort(-rewards[places], kind="stable")]
-        mask[order[:best]] = True
+    kept: Counter[str] = Counter()
+    for place in np.argsort(-rewards, kind="stable"):
+        problem = samples[place].problem.id
+        mask[place] = kept[problem] < best
+        kept[problem] += 1
     return mask

@@ -4,16 +4,19 @@ import re
 
 from pydantic import Field, field_validator
 
+from selftrain.judges.stated import after_thinking
 from selftrain.prompts import PromptConfig
 from selftrain.recipes import recipe
 from selftrain.recipes._votes import VoteOptions, answered, voted
-from selftrain.records import Groups, Problem, Response
+from selftrain.records import Groups, Problem, Question
 from selftrain.round import Round
 from selftrain.sampling import SamplingConfig
 from selftrain.signals import keep_lowest
 from selftrain.training_set import TrainingSet
 
 RATING = re.compile(r"(?<![0-9.,\u2212-])(10|[0-9])(?![0-9]|[.,][0-9])")
+SCALE = re.compile(r"\b0 {0,2}(?:-|\u2013|to) {0,2}10\b|(?:/|\bof) {0,2}10\b")
+"""What names the scale, and is no rating: 0-10, /10, out of 10."""
 
 
 class SelfFilterOptions(VoteOptions):
@@ -30,6 +33,11 @@ class SelfFilterOptions(VoteOptions):
     """The prompt of a rating."""
     sampling: SamplingConfig = SamplingConfig(temperature=0, max_tokens=16)
     """How a rating is drawn."""
+
+    @property
+    def prompts(self) -> tuple[PromptConfig, ...]:
+        """See `RecipeOptions.prompts`."""
+        return (self.prompt,)
 
     @field_validator("template")
     @classmethod
@@ -53,7 +61,9 @@ def self_filter(round: Round, options: SelfFilterOptions) -> TrainingSet:
 
 def rated(round: Round, samples: Groups, options: SelfFilterOptions) -> list[int | None]:
     """The parent's rating of every single response; None where it states none. Equal responses are rated once."""
-    texts = [_asked(group.problem.text, group.responses[0], options.template) for group in samples]
+    texts = [
+        _asked(question_of(group.problem), round.trained(group.responses[0]), options.template) for group in samples
+    ]
     questions = [Problem.make(text).without_gold() for text in texts]
     once = list({question.id: question for question in questions}.values())
     answers = round.ask(round.parent, once, prompt=options.prompt, sampling=options.sampling)
@@ -62,11 +72,16 @@ def rated(round: Round, samples: Groups, options: SelfFilterOptions) -> list[int
 
 
 def rating_in(text: str) -> int | None:
-    """The first whole number from 0 to 10 in a text; None if there is none."""
-    found = RATING.search(text)
+    """The first whole number from 0 to 10 after the thinking, but for those of the scale; None if there is none."""
+    found = RATING.search(SCALE.sub(" ", after_thinking(text) or ""))
     return int(found[1]) if found else None
 
 
-def _asked(question: str, response: Response, template: str) -> str:
+def question_of(problem: Question) -> str:
+    """All turns of a question as one text."""
+    return "\n\n".join(message.content for message in problem.messages)
+
+
+def _asked(question: str, response: str, template: str) -> str:
     parts = re.split(r"({question}|{response})", template)
-    return "".join({"{question}": question, "{response}": response.text}.get(part, part) for part in parts)
+    return "".join({"{question}": question, "{response}": response}.get(part, part) for part in parts)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class VanillaOptions(RecipeOptions):
     """Options of the vanilla recipe."""
 
-    samples: int = Field(8, ge=1)
+    samples: int = Field(8, ge=1, le=10_000)
     """Responses drawn for each training problem (K)."""
     per_problem: int | None = Field(1, ge=1)
     """Right responses of different text kept for each problem, at most; None keeps all."""

@@ -63,7 +63,7 @@ class Responses:
         for row in _rows(path, [*columns]) if path else ():
             problem = asked.get(row["problem"])
             if problem is not None and row["index"] < each:
-                said = found.get(judgement_key(row["id"], problem)) or found.get(row["id"])
+                said = found.get(judgement_key(row["id"], problem)) or found.get(reading_key(row["id"], problem))
                 if said:
                     yield row, said
 
@@ -74,8 +74,13 @@ class Responses:
 
 
 def judgement_key(response: str, problem: Row) -> str:
-    """The id under which the judgement of a response is kept; an answer read without gold has the response's own."""
+    """The id under which the judgement of a response is kept."""
     return digest([response, problem["gold"], json.loads(problem["reference"])])
+
+
+def reading_key(response: str, problem: Row) -> str:
+    """The id under which the answer of a response is kept that was read without gold."""
+    return digest([response, problem["family"], problem["level"]])
 
 
 def cluster_key(problem: str, answers: Iterable[str | None]) -> str:

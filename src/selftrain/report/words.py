@@ -36,7 +36,8 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
     if funnel:
         judged = f", {funnel['right']:,} right" if found.judged else ""
         unjudged = f", {funnel['unjudged']:,} unjudged" if funnel["unjudged"] else ""
-        yield f"{start} {funnel['responses']:,} responses to {funnel['questions']:,} questions{judged}{unjudged}"
+        if funnel["responses"]:
+            yield f"{start} {funnel['responses']:,} responses to {funnel['questions']:,} questions{judged}{unjudged}"
         yield from (f"{start} {printable(note)}" for note in funnel.get("notes", ()))
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in funnel["dropped"].items())
         weights = [row["weight"] for row in found.rows]

@@ -10,6 +10,7 @@ from selftrain.audit import Audit, AuditSettings, Figure, holm
 from selftrain.audit.cells import judged
 from selftrain.audit.figures import differences, two_sided
 from selftrain.audit.measures import passing
+from selftrain.config import RunConfig
 from selftrain.errors import DataError
 from selftrain.logs import Log, match, read_log, run_ends
 from selftrain.report.record import RunRecord, read_run
@@ -74,7 +75,7 @@ def read_outcome(variant: Variant, first: Outcome | None) -> Outcome:
     ends = run_ends(record) if measured else None
     log = read_log(variant.folder) if measured else None
     split = ends.split if ends else None
-    why = _incomparable(first, log, split) if first else ""
+    why = _incomparable(first, variant, log, split) if first else ""
     from_first = None
     if first and first.log and log and not why:
         try:
@@ -120,13 +121,33 @@ def best(outcomes: Sequence[Outcome]) -> Outcome | None:
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
-def _incomparable(first: Outcome, log: Log | None, split: str | None) -> str:
-    """Why a variant cannot be compared with the first; empty if it can."""
+def _incomparable(first: Outcome, variant: Variant, log: Log | None, split: str | None) -> str:
+    """Why a variant cannot be compared with the first; empty if it can.
+
+    Both final models must have been measured alike: on one split, under one prompt, with one way of sampling and one
+    precision, by one judge. Otherwise the difference is not of the models alone. What they were made from and how,
+    base included, is what a sweep compares; the number of responses changes only how sure pass@1 is.
+    """
+    name = first.variant.name
     if log is None:
         return "nothing was trained"
     if first.log is None:
-        return f"{first.variant.name} trained nothing"
-    return "" if split == first.split else f"measured on {split}, {first.variant.name} on {first.split}"
+        return f"{name} trained nothing"
+    if split != first.split:
+        return f"measured on {split}, {name} on {first.split}"
+    then, now = _measuring(first.variant.config), _measuring(variant.config)
+    other = " and ".join(what for what in now if now[what] != then[what])
+    return f"measured with another {other} than {name}" if other else ""
+
+
+def _measuring(config: RunConfig) -> dict[str, Any]:
+    """What pass@1 of a model to a problem depends on besides the model."""
+    return {
+        "prompt": config.prompt,
+        "sampling (audit.sampling)": config.audit.sampling,
+        "precision": config.engine.precision,
+        "judge": config.judge.name or config.task.options.get("judge"),
+    }
 
 
 def _spent(record: RunRecord, kind: str) -> int:

@@ -9,18 +9,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from selftrain.config import (
-    NOT_YAML,
-    RunConfig,
-    merged,
-    put,
-    read_override,
-    read_values,
-    split_override,
-)
+from selftrain.config import RUN_NAME, RunConfig, merged, nested, read_override, read_values, split_override
 from selftrain.errors import ConfigError
+from selftrain.plain_yaml import NotYamlError, read_yaml
 from selftrain.recipes import RecipeOptions, load_recipe
 from selftrain.validation import parse
 
@@ -28,7 +19,12 @@ MOST = 200
 """Variants of a sweep."""
 DEFAULTS = {"promote": "always", "audit": {"split": "select"}}
 """What a sweep's configuration is laid over: every variant is measured, and the test split stays for the one chosen."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_OF_THE_SWEEP = {
+    "name": "a sweep names its runs",
+    "workspace": "variants share one",
+    "audit.split": "variants are compared on one split",
+}
+"""Keys that no variant sets for itself, and why."""
 _LONGEST = 40
 """Characters of a value in a variant's name."""
 Values = dict[str, Any]
@@ -73,9 +69,13 @@ class Sweep:
 def read_sweep(source: str | Path | Mapping[str, Any] | None, words: Sequence[str] = ()) -> Sweep:
     """The sweep of a preset, file or mapping; words are `key=value`, or `key=v1,v2` for an axis.
 
-    A configuration's `variants` (settings by name) are laid over the rest of it, single values over those, and the
-    axes, multiplied, over each. Raises ConfigError for a variant that cannot run, and for two that are the same.
+    A configuration's `variants` (settings by name) are laid over the rest of it, and the words over those: single
+    values together with each place of the axes, multiplied. Raises ConfigError for a variant whose configuration cannot
+    be, and for two that are the same.
     """
+    for key, _ in map(split_override, words):
+        if key.partition(".")[0] == "variants":
+            raise ConfigError(f"{key} cannot be given as a word: variants stand in the file, settings by name")
     values = merged(DEFAULTS, read_values(source))
     listed = _listed(values.pop("variants", None) or {})
     single = [read_override(word) for word in words if axis(word) is None]
@@ -85,12 +85,9 @@ def read_sweep(source: str | Path | Mapping[str, Any] | None, words: Sequence[st
             "a sweep wants something to vary: give a key several values, such as recipe.options.exponent=0,1,2, "
             "or the file a mapping `variants`"
         )
-    named = values.copy()
-    for key, value in single:
-        put(named, key, value)
-    name = str(named.get("name", "run"))
+    name = str({**values, **nested(single)}.get("name", "run"))
     variants = [
-        _variant(f"{name}-{point}", point, _laid(values, setting, single, grid), {**_flat(setting), **grid})
+        _variant(f"{name}-{point}", point, values, setting, [*single, *grid.items()], {**_flat(setting), **grid})
         for point, setting, grid in _points(listed, axes)
     ]
     _all_different(variants)
@@ -104,9 +101,11 @@ def axis(word: str) -> Axis | None:
     """
     key, text = split_override(word)
     try:
-        values = yaml.safe_load(f"[{text}]")
-    except NOT_YAML:
+        values = read_yaml(f"[{text}]")
+    except NotYamlError:
         return None
+    except ConfigError as error:
+        raise ConfigError(f"{key}: the value {error}") from None
     return (key, values) if isinstance(values, list) and len(values) > 1 else None
 
 
@@ -124,8 +123,10 @@ def _listed(variants: Any) -> dict[str, Values]:
     if not isinstance(variants, Mapping):
         raise ConfigError(f"variants is a {type(variants).__name__}: a mapping of names to settings is wanted")
     for name, setting in variants.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigError(f"the variant {name!r} cannot name a run: use letters, digits, dots, dashes, underscores")
+        if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
+            raise ConfigError(
+                f"the variant {_shown(name)} cannot name a run: at most 100 letters, digits, dots, dashes, underscores"
+            )
         if not isinstance(setting, Mapping | None):
             raise ConfigError(f"the variant {name} is a {type(setting).__name__}: a mapping of settings is wanted")
     return {name: dict(setting or {}) for name, setting in variants.items()}
@@ -159,46 +160,46 @@ def _slug(value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[-_LONGEST:]
 
 
-def _laid(below: Values, setting: Values, single: Sequence[tuple[str, Any]], grid: Values) -> Values:
-    """One variant's values."""
-    made = merged(below, _nested(setting))
-    for key, value in (*single, *grid.items()):
-        put(made, key, value)
-    return made
-
-
-def _nested(setting: Values) -> Values:
-    """A setting with its dotted keys taken apart."""
-    made: Values = {}
-    for key, value in setting.items():
-        piece: Values = {}
-        put(piece, str(key), value)
-        made = merged(made, piece)
-    return made
-
-
 def _flat(setting: Values) -> Values:
     return dict(flattened(setting))
 
 
-def _variant(run: str, name: str, values: Values, setting: Values) -> Variant:
-    """A variant, checked as far as that needs no model. Raises ConfigError naming it."""
-    for key in ("name", "workspace"):
-        if key in setting:
-            raise ConfigError(f"the variant {name} sets {key}: variants share a workspace and are named by the sweep")
+def _variant(
+    run: str, name: str, below: Values, own: Values, words: Sequence[tuple[str, Any]], setting: Values
+) -> Variant:
+    """A variant, its own settings and then the words laid over what is below it. Raises ConfigError naming it."""
+    for key in _OF_THE_SWEEP.keys() & dict(flattened(setting)).keys():
+        raise ConfigError(f"the variant {name} sets {key}: {_OF_THE_SWEEP[key]}; set it once, for the whole sweep")
     try:
-        config = parse(RunConfig, {**values, "name": run}, "")
+        values = merged(merged(below, nested((str(key), value) for key, value in own.items())), nested(words))
+        config = parse(RunConfig, {**values, "name": _checked(run)}, "")
         options = load_recipe(config.recipe.name).parse(config.recipe.options)
     except ConfigError as error:
         raise ConfigError(f"the variant {name}: {error}") from None
     return Variant(name, setting, config, options)
 
 
+def _checked(run: str) -> str:
+    """The name of a variant's run, if it can be one."""
+    if not RUN_NAME.fullmatch(run):
+        raise ConfigError(
+            f"its run cannot be called {_shown(run)}, of {len(run)} characters: at most 100 letters, digits, dots, dashes, "
+            "underscores; give the sweep another name=..., or list `variants` with short names in a file"
+        )
+    return run
+
+
 def _all_different(variants: Sequence[Variant]) -> None:
-    seen: dict[str, str] = {}
+    seen: list[tuple[Values, Values]] = []
     for variant in variants:
         settings = variant.config.model_dump(mode="json", exclude={"name": True, "recipe": {"options"}})
-        key = json.dumps([settings, variant.options.model_dump(mode="json")], sort_keys=True)
-        if key in seen:
-            raise ConfigError(f"the variants {seen[key]} and {variant.name} are the same: take one of them out")
-        seen[key] = variant.name
+        found = (settings, variant.options.model_dump(mode="json"))
+        if found in seen:
+            same = variants[seen.index(found)].name
+            raise ConfigError(f"the variants {same} and {variant.name} are the same: take one of them out")
+        seen.append(found)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-97:]}"

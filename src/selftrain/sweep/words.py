@@ -122,6 +122,11 @@ def _remarks(outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield f"{name}: the candidate was refused; its figures are those of the last one, on select."
         if one.why and one.state != "nothing to train on":
             yield f"{name}: no difference from {outcomes[0].variant.name}: {one.why}."
+        if one.gain and one.from_first and one.from_first.problems < one.gain.problems:
+            yield (
+                f"{name}: the difference from {outcomes[0].variant.name} is over the {one.from_first.problems:,} "
+                f"problems that both were measured on, of {one.gain.problems:,}."
+            )
 
 
 def _end(sweep: Sweep, outcomes: Sequence[Outcome]) -> Iterator[str]:
