@@ -106,6 +106,12 @@ def test_like_is_looked_for_beside_the_file_then_in_the_working_directory(folder
         ({"name": "east", "options": {"samples": 2}}, {"options": {"exponent": 1}}, {"samples": 2, "exponent": 1}),
         ("east", {"options": {"samples": 2}}, {"samples": 2}),
         ({"options": {"samples": 2}}, "east", {}),
+        ({"options": {"samples": 2}}, "vanilla", {"samples": 2}),
+        (
+            {"options": {"samples": 2}},
+            {"name": "vanilla", "options": {"per_problem": 1}},
+            {"samples": 2, "per_problem": 1},
+        ),
     ],
 )
 def test_options_are_those_of_one_recipe(below, above, options):
@@ -131,6 +137,8 @@ def test_another_judge_keeps_its_deadline_and_deeper_names_are_no_names():
         ("like: mine.yaml", "like goes in a circle, .*/mine.yaml to .*/mine.yaml: take one of them out"),
         ("like: there.yaml", "circle, .*/mine.yaml to .*/there.yaml to .*/mine.yaml"),
         ("like: broken.yaml", "broken.yaml is not YAML"),
+        (f"like: {'a' * 5000}", r"is like 'a+\.\.\.a+', and there is no such file or preset: known are small"),
+        ('like: "a\\0b"', "is like 'a.*b', and there is no such file"),
         ("task: gsm8k\nvariants: {a: {}}", "variants are for a sweep: give this configuration to selftrain sweep"),
     ],
 )
@@ -155,6 +163,33 @@ def test_overrides_come_last(folder):
     config = load_config("small", ["training.epochs=1", "rounds=3", "rounds=4", "name=x", "prompt.system=a=b: [c"])
     assert (config.training.epochs, config.training.method) == (1, "full")
     assert (config.rounds, config.name, config.prompt.system) == (4, "x", "a=b: [c")
+
+
+EAST = {"task": "gsm8k", "recipe": {"name": "east", "options": {"exponent": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "options"),
+    [
+        (("recipe.options.samples=4", "recipe=lmsi"), "lmsi", {"samples": 4}),
+        (("recipe=lmsi", "recipe.options.samples=4"), "lmsi", {"samples": 4}),
+        (("recipe.options={samples: 4}", "recipe.name=lmsi"), "lmsi", {"samples": 4}),
+        (("recipe.name=lmsi",), "lmsi", {}),
+        (("recipe.options.samples=4", "recipe=east"), "east", {"exponent": 1, "samples": 4}),
+        (("recipe.options.samples=4", "recipe={name: lmsi, options: {answers: gold}}"), "lmsi",
+         {"answers": "gold", "samples": 4}),
+    ],
+)  # fmt: skip
+def test_options_given_as_words_belong_to_the_recipe_the_words_name(words, name, options):
+    """Whatever the order of the words."""
+    recipe = load_config(EAST, words).recipe
+    assert (recipe.name, recipe.options) == (name, options)
+
+
+def test_words_are_laid_over_a_configuration_as_a_file_is_over_another():
+    source = {**MINIMAL, "prompt": {"style": "plain", "stop": ["a", "b"]}}
+    prompt = load_config(source, ["prompt.shots=2", "prompt={stop: [c], shots: 1}"]).prompt
+    assert (prompt.style, prompt.stop, prompt.shots) == ("plain", ("c",), 2)
 
 
 def test_overrides_read_yaml_values():
@@ -201,8 +236,15 @@ def test_the_callers_mapping_is_left_alone():
         ("rounds.x=1", "rounds: input should be a valid integer"),
         ("name=../escape", "name: "),
         ("name=.steps", "name: "),
+        (f"name={'a' * 101}", "name: a run's name has at most 100 letters, digits, .* such as name=mine, found 'aaa"),
+        ("name=a b", "name: a run's name has at most 100"),
+        ("training..epochs=1", r"'training\.\.epochs' is no key: write names with a dot between them"),
+        ("training.=1", "'training.' is no key"),
+        (".seed=1", "'.seed' is no key"),
+        (f"recipe.options{'.a' * 300}=1", r"'recipe\.options.*' is no key"),
+        ("task={name: gsm8k, options: &t {a: *t}}", r"task: the value holds the alias \*t, which is not read"),
         ("seed=2024-13-45", "seed: input should be a valid integer, .*found '2024-13-45'"),
-        ("seed=" + "[" * 5000, "seed: "),
+        ("seed=" + "[" * 5000, "seed: the value is nested more than 32 deep"),
     ],
 )
 def test_values_that_cannot_be(override, message):
@@ -240,7 +282,11 @@ def test_a_configuration_cannot_be_changed():
         ("a: [", "is not YAML: while parsing"),
         ("a: 2024-13-45", "is not YAML: month must be in 1..12"),
         ("a: !!int x", "is not YAML"),
-        ("[" * 5000, "is not YAML"),
+        ("[" * 5000, "is nested more than 32 deep: a configuration is not"),
+        ("{a: " * 300 + "1" + "}" * 300, "is nested more than 32 deep"),
+        ("task: &t {name: gsm8k, options: *t}\nlike: demo", r"holds the alias \*t, which is not read: write out"),
+        ("variants: {a: &a {seed: 1}, b: *a}", r"holds the alias \*a"),
+        ("a0: &a0 {}\n" + "".join(f"a{i + 1}: &a{i + 1} {{<<: [*a{i}, *a{i}]}}\n" for i in range(40)), r"alias \*a0,"),
         ("a: \0", "is not YAML"),
         ("- task\n- gsm8k", "holds list: a mapping is wanted"),
         ("gsm8k", "holds str: a mapping is wanted"),
@@ -273,10 +319,14 @@ def test_a_file_that_is_no_text(tmp_path):
         read_mapping(str(path))
 
 
-@pytest.mark.parametrize("name", ["no-such", "", ".", "/"])
+@pytest.mark.parametrize("name", ["no-such", "", ".", "/", "a" * 5000, "a\0b", "~/\n"])
 def test_a_file_that_is_not_there(name):
-    with pytest.raises(ConfigError, match=r"there is no file or preset .*: give a YAML file or one of .*demo"):
+    with pytest.raises(
+        ConfigError, match=r"there is no file or preset .*: give a YAML file or one of .*demo"
+    ) as caught:
         load_config(name)
+    one_line(caught)
+    assert len(str(caught.value)) < 500
 
 
 def test_an_unknown_preset():

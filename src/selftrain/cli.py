@@ -62,15 +62,21 @@ def plan(
 def sweep(
     config: Annotated[
         list[str],
-        typer.Argument(metavar="[CONFIG] [KEY=VALUE | KEY=V1,V2,...]...", help="A preset or YAML file first."),
+        typer.Argument(metavar="CONFIG | KEY=VALUE | KEY=V1,V2", hidden=True),
     ],
     model: Annotated[str | None, typer.Option(help="smollm2, a model folder, a GGUF file or a hub name.")] = None,
 ) -> None:
     """Compare settings or methods on one shared set of samples, or go on where that stopped.
 
-    A key with several values is varied, for example recipe.options.exponent=0,1,2; several such keys multiply. A
-    YAML file may list methods in `variants`, settings by name. Each variant is a run of its own; the final verdicts
-    are told from the select split, so that the test split stays for the variant that is chosen.
+    CONFIG, a preset's name or a YAML file, comes first; KEY=VALUE overrides a setting of all variants. A key
+    with several values is varied, for example recipe.options.exponent=0,1,2; several such keys multiply. A text with
+    a comma is quoted, as in prompt.system='"a, b",c', and a list stands in brackets. Whole recipes are varied with
+    recipe=vanilla,east: one other than CONFIG's begins without options, and recipe.options words are for all of
+    them. A YAML file may list methods in `variants`, settings by name.
+
+    Each variant is a run of its own, WORKSPACE/NAME-VARIANT, and the task must have the labels that every one reads.
+    The table is printed after each, and kept in WORKSPACE/NAME/sweep.md and sweep.json. Final verdicts are told from
+    the select split, so that the test split stays for the variant that is chosen.
     """
     from selftrain.sweep import run_sweep
 

@@ -32,7 +32,7 @@ class _Reader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            anchor = self.peek_event().anchor
+            anchor = self.peek_event().anchor  # type: ignore[no-untyped-call]
             if anchor in self.anchors:
                 raise ConfigError(f"holds the alias *{anchor}, which is not read: write out what it stands for")
         if self._depth > DEEPEST:

@@ -141,6 +141,23 @@ def test_a_bad_option_of_the_last_variant_stops_before_the_first_run(model, tmp_
     assert not lab.workspace.exists()
 
 
+def test_a_variant_that_cannot_run_stops_before_the_first_run(model, tmp_path):
+    """The task is loaded: it has no valid split, which the last recipe reads."""
+    lab = write_lab(tmp_path, model)
+    ended = inside("sweep", lab.config, "recipe=vanilla,iwsi", "recipe.options.samples=2")
+    assert ended.complaint.startswith("the variant recipe-iwsi: the recipe iwsi compares with the rationales")
+    assert not lab.workspace.exists()
+
+
+def test_help_says_how_words_are_read():
+    told = " ".join(inside("sweep", "--help").out.split())
+    assert "sweep [OPTIONS] {CONFIG | KEY=VALUE | KEY=V1,V2}..." in told
+    assert "list[str]" not in told
+    for words in ("WORKSPACE/NAME/sweep.md", "recipe=vanilla,east", "a list stands in brackets", "labels"):
+        assert words in told
+    assert """'"a, b",c'""" in told
+
+
 def test_methods_of_a_file_and_those_that_came_to_nothing(lab, tmp_path):
     """Of four: one promoted, one refused, one that finds nothing to train on, and one of the user's own."""
     (tmp_path / "methods.yaml").write_text(

@@ -1,13 +1,13 @@
 """Outcomes of variants and their table, from made-up run folders."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from make_run import make_run
 
 from selftrain.audit import compare, holm
-from selftrain.config import RunConfig
+from selftrain.config import RunConfig, merged
 from selftrain.logs import match, read_log
 from selftrain.recipes.vanilla import VanillaOptions
 from selftrain.store import write_json
@@ -96,6 +96,52 @@ def test_nothing_is_compared_with_a_first_that_trained_nothing(swept, tmp_path):
     assert found[1].why == "nothing trained nothing"
     assert found[1].gain is not None
     assert "No variant was measured" in notes(Sweep(tmp_path, (nothing,)), found[:1])[0]
+
+
+def measured_with(variant, **changed):
+    """The variant, its configuration changed by mapping."""
+    config = RunConfig.model_validate(merged(variant.config.model_dump(), changed))
+    return replace(variant, config=config.model_copy(update={"workspace": variant.config.workspace}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"audit": {"sampling": {"temperature": 0.2}}}, "another sampling (audit.sampling)"),
+        ({"prompt": {"shots": 2}, "judge": "math"}, "another prompt and judge"),
+        ({"task": {"options": {"judge": "math"}}}, "another judge"),
+        ({"engine": {"precision": "fp32"}}, "another precision"),
+    ],
+)
+def test_models_that_were_measured_otherwise_are_not_compared(swept, changed, why):
+    first, better = swept[0].variants[:2]
+    found = outcomes_of([first, measured_with(better, **changed)])
+    assert found[1].from_first is None
+    assert found[1].why == f"measured with {why} than first"
+    assert found[1].gain is not None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": "other", "seed": 3, "recipe": "east", "training": {"epochs": 7}, "audit": {"samples": 8}},
+        {"sampling": {"temperature": 0.1}, "sampling_prompt": {"shots": 3}, "engine": {"batch": 3}, "rounds": 4},
+    ],
+)
+def test_models_made_otherwise_are_compared(swept, changed):
+    first, better = swept[0].variants[:2]
+    found = outcomes_of([first, measured_with(better, **changed)])
+    assert found[1].why == ""
+    assert found[1].from_first == swept[1][1].from_first
+
+
+def test_a_difference_over_fewer_problems_says_so(swept, tmp_path):
+    few = made(tmp_path, "few", count=5)
+    found = outcomes_of([few, *swept[0].variants[:2]])
+    assert (found[1].from_first.problems, found[1].gain.problems) == (5, 12)
+    said = [note for note in notes(Sweep(tmp_path, swept[0].variants), found) if "is over the" in note]
+    assert said[0] == "first: the difference from few is over the 5 problems that both were measured on, of 12."
+    assert not [note for note in notes(*swept) if "is over the" in note]
 
 
 def test_costs_are_summed_over_rounds_and_absent_ones_are_none(swept):

@@ -10,6 +10,10 @@ from selftrain.sweep.variants import MOST, axis, flattened, read_sweep
 CONFIG = {"task": "gsm8k", "recipe": {"name": "east", "options": {"samples": 4}}, "name": "s"}
 
 
+def listing(variants):
+    return {**CONFIG, "variants": variants}
+
+
 def variants(config, *words):
     return {variant.name: variant.config for variant in read_sweep(config, words).variants}
 
@@ -103,15 +107,33 @@ def test_axes_apply_to_each_method_and_single_values_to_all():
     assert found["b-samples-3"].recipe.options == {"samples": 3}
 
 
+VOTING = {"task": "gsm8k", "name": "s", "recipe": {"name": "east", "options": {"exponent": 2}}}
+
+
+@pytest.mark.parametrize("axis", ["recipe=vanilla,east", "recipe.name=vanilla,east"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_options_given_as_words_belong_to_every_recipe_of_an_axis(axis, turned):
+    words = [axis, "recipe.options.samples=4"]
+    found = variants(VOTING, *(reversed(words) if turned else words))
+    assert [(config.recipe.name, config.recipe.options) for config in found.values()] == [
+        ("vanilla", {"samples": 4}),
+        ("east", {"exponent": 2, "samples": 4}),
+    ]
+
+
+def test_whole_mappings_come_before_what_is_in_them():
+    found = variants(VOTING, "task.options.train=5,6", "task=gsm8k,files", "prompt.shots=2", "prompt={style: plain}")
+    assert [(config.task.name, config.task.options) for config in found.values()] == [
+        (name, {"train": count}) for count in (5, 6) for name in ("gsm8k", "files")
+    ]
+    assert {(config.prompt.style, config.prompt.shots) for config in found.values()} == {("plain", 2)}
+
+
 def test_every_variant_is_measured_on_select_unless_the_configuration_says_otherwise():
     (config, _) = variants(CONFIG, "seed=1,2").values()
     assert (config.promote, config.audit.split) == ("always", "select")
     (config, _) = variants({**CONFIG, "promote": "on_progress"}, "seed=1,2", "audit.split=test").values()
     assert (config.promote, config.audit.split) == ("on_progress", "test")
-
-
-def listing(variants):
-    return {**CONFIG, "variants": variants}
 
 
 @pytest.mark.parametrize(
@@ -129,8 +151,48 @@ def listing(variants):
         (CONFIG, ["nope=1,2"], "the variant nope-1: unknown key nope"),
         (CONFIG, ["recipe.options.exponent=1,1.0"], "the variants exponent-1 and exponent-1.0 are the same: take one"),
         (CONFIG, ["training.epochs=1,2", "training.epochs=3,4"], "training.epochs has several values twice"),
-        (CONFIG, ["name=a,b"], "the variant name-a sets name: variants share a workspace"),
-        (CONFIG, ["workspace=a,b"], "sets workspace"),
+        (
+            CONFIG,
+            ["recipe.options.exponent=0,-0.0"],
+            "the variants exponent-0 and exponent--0.0 are the same: take one",
+        ),
+        (
+            CONFIG,
+            ["name=a,b"],
+            "the variant name-a sets name: a sweep names its runs; set it once, for the whole sweep",
+        ),
+        (CONFIG, ["workspace=a,b"], "sets workspace: variants share one"),
+        (
+            CONFIG,
+            ["audit.split=select,test"],
+            "the variant split-select sets audit.split: variants are compared on one",
+        ),
+        (CONFIG, ["audit={split: select},{split: test}"], "sets audit.split"),
+        (listing({"a": {"audit": {"split": "test"}}}), [], "the variant a sets audit.split"),
+        (
+            CONFIG,
+            ["variants.x.seed=3"],
+            "variants.x.seed cannot be given as a word: variants stand in the file, settings",
+        ),
+        (CONFIG, ["seed=1,2", "variants={a: {seed: 3}}"], "variants cannot be given as a word"),
+        (listing({"a": {"": 1}, "b": {}}), [], "the variant a: '' is no key: write names with a dot between them"),
+        (listing({"a": {"training.": 1}, "b": {}}), [], "the variant a: 'training.' is no key"),
+        (CONFIG, ["seed=1,2", "task={a: &t {b: *t}}"], r"task: the value holds the alias \*t, which is not read"),
+        (CONFIG, ["seed=1,[&a [1], *a]"], r"seed: the value holds the alias \*a"),
+        (CONFIG, [f"seed=1,{'[' * 5000}"], "seed: the value is nested more than 32 deep"),
+        (
+            {**CONFIG, "name": "a" * 99},
+            ["seed=1,2"],
+            "its run cannot be called 'aa.*, of 106 characters: use at most 100",
+        ),
+        (
+            {**CONFIG, "name": "a b"},
+            ["seed=1,2"],
+            "give the sweep another name=... or list `variants` with short names",
+        ),
+        (CONFIG, [f"recipe.options.{'k' * 200}=1,2"], "the variant k{40}-1: unknown key recipe.options.kk"),
+        (CONFIG, ["a b=1,2"], "the variant a-b-1: unknown key a b: known keys are"),
+        (listing({"a" * 101: {}}), [], "the variant 'a+' cannot name a run: use at most 100 letters"),
         (CONFIG, [f"seed={','.join(map(str, range(MOST + 1)))}"], "this makes 201 variants: a sweep has at most 200"),
         (listing({"a": {}, "b": {}}), [], "the variants a and b are the same"),
         (listing({"a": {"recipe.options": {"exponent": 1.0}}, "b": {}}), [], "the variants a and b are the same"),
@@ -140,7 +202,7 @@ def listing(variants):
         (listing({"a": 3}), [], "the variant a is a int: a mapping of settings is wanted"),
         (listing(["a"]), [], "variants is a list: a mapping of names to settings is wanted"),
         (listing({"a": {"recipe.options": 3}}), [], "the variant a: recipe.options: "),
-        ({**CONFIG, "name": "../x"}, ["seed=1,2"], "the variant seed-1: name: "),
+        ({**CONFIG, "name": "../x"}, ["seed=1,2"], "the variant seed-1: its run cannot be called '../x-seed-1'"),
     ],
 )
 def test_sweeps_that_cannot_be(config, words, message):

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from selftrain import training
 from selftrain.errors import ConfigError, SelftrainError
 from selftrain.labels import Labels
 from selftrain.models import resolve_model
 from selftrain.sweep.variants import Variant
 from selftrain.tasks import load_task
-from selftrain.training import check_training
 
 
 def check_needs(variants: Sequence[Variant]) -> None:
@@ -19,7 +19,7 @@ def check_needs(variants: Sequence[Variant]) -> None:
     """
     for alike in _grouped(variants, "training"):
         with _naming(alike[0]):
-            check_training(alike[0].config.training)
+            training.check_training(alike[0].config.training)
     for alike in _grouped(variants, "model"):
         with _naming(alike[0]):
             resolve_model(alike[0].config.model)

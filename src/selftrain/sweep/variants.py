@@ -15,6 +15,7 @@ from selftrain.plain_yaml import NotYamlError, read_yaml
 from selftrain.recipes import RecipeOptions, load_recipe
 from selftrain.validation import parse
 
+ALLOWED = "use at most 100 letters, digits, dots, dashes and underscores, a letter or digit first"
 MOST = 200
 """Variants of a sweep."""
 DEFAULTS = {"promote": "always", "audit": {"split": "select"}}
@@ -124,9 +125,7 @@ def _listed(variants: Any) -> dict[str, Values]:
         raise ConfigError(f"variants is a {type(variants).__name__}: a mapping of names to settings is wanted")
     for name, setting in variants.items():
         if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
-            raise ConfigError(
-                f"the variant {_shown(name)} cannot name a run: at most 100 letters, digits, dots, dashes, underscores"
-            )
+            raise ConfigError(f"the variant {_shown(name)} cannot name a run: {ALLOWED}")
         if not isinstance(setting, Mapping | None):
             raise ConfigError(f"the variant {name} is a {type(setting).__name__}: a mapping of settings is wanted")
     return {name: dict(setting or {}) for name, setting in variants.items()}
@@ -143,7 +142,7 @@ def _points(listed: Mapping[str, Values], axes: Sequence[Axis]) -> Iterator[tupl
     taken: set[str] = set()
     for (name, setting), place in product(listed.items() or [("", {})], product(*(values for _, values in axes))):
         grid = dict(zip(keys, place, strict=True))
-        parts = (f"{key.rpartition('.')[2]}-{_slug(value)}" for key, value in grid.items())
+        parts = (f"{_slug(key.rpartition('.')[2])}-{_slug(value)}" for key, value in grid.items())
         point = "-".join(part for part in (name, *parts) if part)
         free = next(each for each in _numbered(point) if each not in taken)
         taken.add(free)
@@ -155,7 +154,7 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def _slug(value: Any) -> str:
-    """A value as part of a run's name."""
+    """A value, or the last part of a key, as part of a run's name."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[-_LONGEST:]
 
@@ -168,8 +167,10 @@ def _variant(
     run: str, name: str, below: Values, own: Values, words: Sequence[tuple[str, Any]], setting: Values
 ) -> Variant:
     """A variant, its own settings and then the words laid over what is below it. Raises ConfigError naming it."""
-    for key in _OF_THE_SWEEP.keys() & dict(flattened(setting)).keys():
-        raise ConfigError(f"the variant {name} sets {key}: {_OF_THE_SWEEP[key]}; set it once, for the whole sweep")
+    keys = dict(flattened(setting))
+    for key, why in _OF_THE_SWEEP.items():
+        if key in keys:
+            raise ConfigError(f"the variant {name} sets {key}: {why}; set it once, for the whole sweep")
     try:
         values = merged(merged(below, nested((str(key), value) for key, value in own.items())), nested(words))
         config = parse(RunConfig, {**values, "name": _checked(run)}, "")
@@ -183,8 +184,8 @@ def _checked(run: str) -> str:
     """The name of a variant's run, if it can be one."""
     if not RUN_NAME.fullmatch(run):
         raise ConfigError(
-            f"its run cannot be called {_shown(run)}, of {len(run)} characters: at most 100 letters, digits, dots, dashes, "
-            "underscores; give the sweep another name=..., or list `variants` with short names in a file"
+            f"its run cannot be called {_shown(run)}, of {len(run)} characters: {ALLOWED}; give the sweep another "
+            "name=... or list `variants` with short names in a file"
         )
     return run
 
