@@ -8,6 +8,9 @@ from selftrain.errors import ConfigError
 
 DEEPEST = 32
 """Mappings and lists inside one another."""
+TOO_DEEP = f"is nested more than {DEEPEST} deep, or stands in itself: a configuration is not"
+MOST = 20_000
+"""Values of a text, those that aliases stand for counted wherever they stand."""
 
 
 class NotYamlError(ConfigError):
@@ -17,28 +20,32 @@ class NotYamlError(ConfigError):
 def read_yaml(text: str) -> Any:
     """The value of a YAML text.
 
-    Raises NotYamlError for what is none, ConfigError for aliases, with which a short text can be without end, and for
-    one that is nested too deep.
+    Raises NotYamlError for what is none, ConfigError for one that is nested too deep or, by its aliases, without end.
     """
     try:
-        return _Reader(text).get_single_data()
-    # The reader's own error; over an impossible date or number; over too many brackets.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reader = yaml.SafeLoader(text)
+        node = reader.get_single_node()
+        if node is None:
+            return None
+        _count(node)
+        return reader.construct_document(node)
+    except RecursionError:
+        raise ConfigError(TOO_DEEP) from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter over an impossible date or number
         raise NotYamlError(f"is not YAML: {' '.join(str(error).split())[:200]}") from None
 
 
-class _Reader(yaml.SafeLoader):
-    _depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            anchor = self.peek_event().anchor  # type: ignore[no-untyped-call]
-            if anchor in self.anchors:
-                raise ConfigError(f"holds the alias *{anchor}, which is not read: write out what it stands for")
-        if self._depth > DEEPEST:
-            raise ConfigError(f"is nested more than {DEEPEST} deep: a configuration is not")
-        self._depth += 1
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
+def _count(root: yaml.Node) -> None:
+    """Goes through all values, before any is made, and through what aliases stand for again and again."""
+    left, ahead = MOST, [(root, 0)]
+    while ahead:
+        node, depth = ahead.pop()
+        left -= 1
+        if depth > DEEPEST:
+            raise ConfigError(TOO_DEEP)
+        if left < 0:
+            raise ConfigError(f"holds more than {MOST:,} values: a configuration does not; write it without aliases")
+        if isinstance(node, yaml.MappingNode):
+            ahead += [(inner, depth + 1) for pair in node.value for inner in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            ahead += [(inner, depth + 1) for inner in node.value]

@@ -37,4 +37,4 @@ def first(lab):
 def chained(lab, first):
     """Two promoted rounds of adapters."""
     changes = ("training.method=lora", "training.learning_rate=0.003", "promote=always", "rounds=2")
-    return lab.run("chained", "recipe.name=east", *changes)
+    return lab.run("chained", "recipe.name=east", "recipe.options.samples=4", *changes)

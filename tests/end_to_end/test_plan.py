@@ -30,8 +30,14 @@ from selftrain.records import Group, Groups, Judgement
 from selftrain.recipes import RecipeOptions
 
 
+class Unlabelled(RecipeOptions):
+    @property
+    def reads(self):
+        return frozenset()
+
+
 @recipe("unjudged", paper="none")
-def unjudged(round: Round, options: RecipeOptions) -> TrainingSet:
+def unjudged(round: Round, options: Unlabelled) -> TrainingSet:
     samples = round.sample(round.parent, round.problems, n=2)
     right = Judgement(judgement="right", answer=None, reason="not asked")
     return round.training_set(
@@ -134,7 +140,7 @@ def test_a_finished_run_leaves_nothing_to_plan(planned):
 
 def test_what_the_workspace_has_costs_nothing(planned):
     lab, _, _ = planned
-    assert inside("plan", lab.config, "name=second", "recipe.name=east").code == 0
+    assert inside("plan", lab.config, "name=second", "recipe.name=east", "recipe.options.samples=4").code == 0
     found = stages(lab.workspace / "second")
     assert (0, "sample select") not in found
     assert (1, "sample train") not in found
@@ -144,7 +150,7 @@ def test_what_the_workspace_has_costs_nothing(planned):
 def test_rounds_adapters_and_a_recipe_of_the_user(planned):
     lab, _, _ = planned
     own = f"recipe.name={lab.folder / 'recipe.py'}:contrary"
-    changes = (own, "training.method=lora", "promote=always", "rounds=2", "seed=5")
+    changes = (own, "recipe.options.samples=4", "training.method=lora", "promote=always", "rounds=2", "seed=5")
     assert inside("plan", lab.config, "name=own", *changes).code == 0
     run = lab.run("own", *changes)
     truth = {(s.round, s.stage): s.rows for s in read_stages(run / "metrics.jsonl")}

@@ -26,14 +26,14 @@ from selftrain.recipes.vanilla import VanillaOptions
 
 @recipe("pairs", paper="none")
 def pairs(round: Round, options: VanillaOptions) -> TrainingSet:
-    groups = round.judge(round.sample(round.parent, round.problems, n=options.samples))
+    groups = round.judge(round.sample(round.parent, round.problems, n=4))
     both = [(group.problem, *pair) for group in groups for pair in zip(group.right, group.marked("wrong"))]
     return round.pair_set(both)
 
 
 @recipe("labels", paper="none")
 def labels(round: Round, options: VanillaOptions) -> TrainingSet:
-    groups = round.judge(round.sample(round.parent, round.problems, n=options.samples))
+    groups = round.judge(round.sample(round.parent, round.problems, n=4))
     return round.labelled_set(groups, [1 + index % 2 for index in range(len(groups))])
 """
 KILLED = """

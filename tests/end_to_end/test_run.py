@@ -254,7 +254,7 @@ def test_a_damaged_step_costs_the_page_and_not_the_verdict(first, lab, tmp_path)
 
 
 def test_runs_in_one_workspace_share_samples(first, lab):
-    east = lab.run("east", "recipe.name=east", "promote=always")
+    east = lab.run("east", "recipe.name=east", "recipe.options.samples=4", "promote=always")
     assert new_rows(east, "sample train") == 0
     assert new_rows(east, "train") > 0
     spread = {round(row["weight"], 6) for row in pq.read_table(east / "rounds/01/training.parquet").to_pylist()}
@@ -321,7 +321,8 @@ def test_policies_on_a_candidate_that_learned_nothing(first, lab, policy, rate, 
 
 @pytest.mark.parametrize(("policy", "promoted"), [("unless_regress", []), ("always", [1])])
 def test_policies_on_a_candidate_that_is_worse(first, lab, policy, promoted):
-    run = lab.run(f"worse-{policy}", f"promote={policy}", f"recipe.name={lab.folder / 'recipe.py'}:contrary")
+    own = (f"recipe.name={lab.folder / 'recipe.py'}:contrary", "recipe.options.samples=4")
+    run = lab.run(f"worse-{policy}", f"promote={policy}", *own)
     assert read_json(run / "rounds/01/audit.json")["verdict"] == "regress"
     assert outcome(run)[0] == promoted
 
