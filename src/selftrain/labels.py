@@ -10,9 +10,9 @@ from selftrain.records import Problem
 from selftrain.tasks import Task
 from selftrain.tasks.task import GOLD_JUDGES
 
-Label = Literal["gold", "rationales", "valid"]
-"""The gold answers of the training problems, their rationales (where there is none, the gold answer), and the valid
-split's rationales."""
+Label = Literal["gold", "rationales", "valid", "labelled"]
+"""The gold answers of the training problems, their rationales (where there is none, the gold answer), the valid split's
+rationales, and the labelled split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Labels:
     """The training problems, for a recipe that learns from their rationales."""
     valid: tuple[Problem, ...] = ()
     """The problems of the valid split, for a recipe that reads it."""
+    labelled: tuple[Problem, ...] = ()
+    """The problems of the labelled split, for a recipe that learns from few labels; those to train on have none."""
 
     @classmethod
     def of(cls, task: Task, reads: Collection[Label], recipe: str, judge: str) -> "Labels":
@@ -37,7 +39,7 @@ class Labels:
                 f"the recipe {recipe} reads {reprlib.repr(reads)}: `reads` of its options is a frozenset among "
                 f"{', '.join(get_args(Label))}"
             )
-        train, valid = task.splits["train"], task.splits.get("valid", ())
+        train, valid, labelled = (task.splits.get(split, ()) for split in ("train", "valid", "labelled"))
         if "gold" in reads and judge in GOLD_JUDGES and all(problem.gold is None for problem in train):
             raise ConfigError(
                 f"the recipe {recipe} reads gold answers, the training problems have none: "
@@ -54,8 +56,14 @@ class Labels:
                 f"the recipe {recipe} compares with the rationales of a valid split, the task {task.name} has none: "
                 "give it one, such as task.options.valid of gsm8k or files"
             )
+        if "labelled" in reads and not labelled:
+            raise ConfigError(
+                f"the recipe {recipe} learns from labelled problems, the task {task.name} has no labelled rows: "
+                "give it some, such as task.options.labelled"
+            )
         return cls(
             gold={problem.id: problem for problem in train} if "gold" in reads else {},
             given=train if "rationales" in reads else (),
             valid=valid if "valid" in reads else (),
+            labelled=labelled if "labelled" in reads else (),
         )

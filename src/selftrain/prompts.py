@@ -1,6 +1,7 @@
 """Prompts: how a problem becomes tokens, and how a response becomes the completion of a training row."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,9 @@ from selftrain.digest import digest
 from selftrain.errors import ConfigError
 from selftrain.records import Problem, Question
 from selftrain.validation import Options
+
+Shots = Sequence[Problem] | Mapping[str, Sequence[Problem]]
+"""Demonstrations: those of the task, or some of each question's own by its id."""
 
 
 class PromptConfig(Options):
@@ -37,8 +41,8 @@ class PromptConfig(Options):
 class Renderer:
     """Renders one prompt with one tokenizer; the only place where text meets templates and special tokens."""
 
-    def __init__(self, tokenizer: Any, config: PromptConfig, shots: Sequence[Problem]) -> None:
-        if len(shots) < config.shots:
+    def __init__(self, tokenizer: Any, config: PromptConfig, shots: Shots) -> None:
+        if not isinstance(shots, Mapping) and len(shots) < config.shots:
             raise ConfigError(
                 f"the prompt wants {config.shots} shots, the task's shots split has {len(shots)}: "
                 "give the task more shots or the prompt fewer"
@@ -52,7 +56,8 @@ class Renderer:
         """Token ids that close a finished completion."""
         self.end_ids = tuple(dict.fromkeys((*_stop_ids(tokenizer), *self.end_marker[-1:])))
         """Token ids at which sampling ends."""
-        used = shots if config.shots else ()
+        # A question's own shots are told by its prompt's token ids.
+        used = shots if config.shots and not isinstance(shots, Mapping) else ()
         self.digest = digest([config.model_dump(mode="json"), [[s.id, demonstration(s)] for s in used]])
 
     def prompt(self, question: Question) -> tuple[int, ...]:
@@ -73,6 +78,8 @@ class Renderer:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def _shots_for(self, question: Question) -> list[Problem]:
+        if isinstance(self._shots, Mapping):
+            return list(self._shots[question.id])[: self.config.shots]
         same = [shot for shot in self._shots if shot.family == question.family]
         chosen = (same or list(self._shots))[: self.config.shots]
         if len(chosen) < self.config.shots:
@@ -133,6 +140,12 @@ def defused(tokenizer: Any, content: str) -> str:
         if token.special:
             content = content.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
     return content
+
+
+def filled(template: str, **texts: str) -> str:
+    """A template with its `{name}`s replaced; a text that holds one is not looked into."""
+    parts = re.split(r"(\{\w+\})", template)
+    return "".join(texts.get(part[1:-1], part) if part.startswith("{") else part for part in parts)
 
 
 def demonstration(problem: Problem) -> str:

@@ -32,11 +32,18 @@ class Question:
     messages: tuple[Message, ...]
     level: str | None = None
     family: str | None = None
+    options: tuple[str, ...] = ()
+    """Of a multiple-choice question the texts to choose from, A, B, C ... by place; the messages show them, too."""
 
     @property
     def text(self) -> str:
         """The last user message."""
         return self.messages[-1].content
+
+    @property
+    def whole(self) -> str:
+        """All turns as one text."""
+        return "\n\n".join(message.content for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +66,7 @@ class Problem(Question):
         family: str | None = None,
         rationale: str | None = None,
         reference: Mapping[str, Any] | None = None,
+        options: Sequence[str] = (),
     ) -> "Problem":
         """A problem from a question text or a list of chat messages (`role`, `content`), the last by the user."""
         turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
@@ -72,11 +80,12 @@ class Problem(Question):
             family=family,
             rationale=rationale,
             reference=reference or {},
+            options=tuple(options),
         )
 
     def without_gold(self) -> Question:
         """The same problem with the gold answer, rationale and reference gone."""
-        return Question(id=self.id, messages=self.messages, level=self.level, family=self.family)
+        return Question(id=self.id, messages=self.messages, level=self.level, family=self.family, options=self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from selftrain.funnel import Funnel
 from selftrain.judges.stated import after_thinking
 from selftrain.labels import Labels
 from selftrain.models import Model
-from selftrain.prompts import PromptConfig, demonstration
+from selftrain.prompts import PromptConfig, Shots, demonstration
+from selftrain.pseudo_labels import PseudoLabel
 from selftrain.records import Groups, Problem, Question, Response, given
 from selftrain.reward_model import RewardModel
 from selftrain.sampling import Draw, Samples, SamplingConfig
@@ -51,6 +52,10 @@ class Round:
     train_on_thinking: bool
     """Whether what comes before a closing think tag is trained."""
     verbs: Verbs
+    taught: tuple[PseudoLabel, ...] = ()
+    """The pseudo-labels that the rounds before kept, of those that were promoted; in the order they came."""
+    pseudo_labels: tuple[PseudoLabel, ...] = ()
+    """What the recipe took for labels in this round, kept or not; all of them in problem order."""
     start: Model | None = None
     """What the candidate is trained from; the parent unless the recipe says otherwise (STaR sets the base)."""
     dropped: dict[str, int] = field(default_factory=dict)
@@ -61,10 +66,20 @@ class Round:
     """What the recipe said of this round, a line each."""
 
     def sample(
-        self, model: Model, problems: Sequence[Question], n: int, *, prompt: PromptConfig | None = None
+        self,
+        model: Model,
+        problems: Sequence[Question],
+        n: int,
+        *,
+        prompt: PromptConfig | None = None,
+        shots: Shots | None = None,
     ) -> Samples:
-        """Draws `n` responses to each problem from a model of the run, fresh for this round."""
-        samples = self._draw(model, problems, n, prompt or self.sampling_prompt, self.sampling)
+        """Draws `n` responses to each problem from a model of the run, fresh for this round.
+
+        `shots` are demonstrations other than the task's, as many as the prompt says: the same for all problems, or by
+        their ids.
+        """
+        samples = self._draw(model, problems, n, prompt or self.sampling_prompt, self.sampling, shots)
         self.funnel.drew(samples)
         return samples
 
@@ -95,6 +110,10 @@ class Round:
         """The answers of samples and their clusters, read without any gold answer: every judgement is `unjudged`."""
         return self.verbs.read(samples)
 
+    def embed(self, texts: Sequence[str], embedder: str) -> np.ndarray:
+        """Embeddings of texts as rows of unit length, shape [texts, dimensions]; see `embeddings.load_embedder`."""
+        return self.verbs.embed(texts, embedder)
+
     def score(self, model: Model, groups: Groups, *, loss_on: LossOn = "completion") -> list[list[list[float]]]:
         """Log-probabilities (nats) of each response's tokens under a model, given the training prompt.
 
@@ -113,7 +132,10 @@ class Round:
         return [[next(scores) for _ in group.responses] for group in groups]
 
     def losses(self, model: Model, groups: Groups, *, loss_on: LossOn = "completion") -> np.ndarray:
-        """Mean negative log-likelihood (nats a token) of every response, shape [responses]; see `score`."""
+        """Mean negative log-likelihood (nats a token) of every response, shape [responses]; see `score`.
+
+        nan where a log-probability is missing or not finite.
+        """
         scores = self.score(model, groups, loss_on=loss_on)
         return np.array([mean_nll(logprobs) for group in scores for logprobs in group], dtype=float)
 
@@ -144,6 +166,7 @@ class Round:
 
     def train(self, rows: TrainingSet, *, start: Model | None = None, name: str | None = None) -> Model:
         """Trains from `start` (the round's start, else the parent, if not given)."""
+        self.funnel.trained(self.training.epochs * rows.tokens)
         return self.verbs.train(
             start or self.start or self.parent,
             rows,
@@ -221,10 +244,16 @@ class Round:
         return rows
 
     def _draw(
-        self, model: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
+        self,
+        model: Model,
+        problems: Sequence[Question],
+        n: int,
+        prompt: PromptConfig,
+        sampling: SamplingConfig,
+        shots: Shots | None = None,
     ) -> Samples:
         draw = Draw("train", self.number)
-        return self.verbs.sample(model, problems, n, prompt=prompt, sampling=sampling, draw=draw)
+        return self.verbs.sample(model, problems, n, prompt=prompt, sampling=sampling, draw=draw, shots=shots)
 
     def _row(self, problem: Question, response: Response, weight: float) -> Row | None:
         """A response as a row of the training prompt; None, and counted, if it cannot be trained."""

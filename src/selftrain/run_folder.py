@@ -3,7 +3,7 @@
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,8 @@ from selftrain.config import EXTENDING, RunConfig, changed_keys
 from selftrain.errors import WorkspaceError
 from selftrain.models import Model, link_model
 from selftrain.progress import say
-from selftrain.records import Problem
+from selftrain.pseudo_labels import PseudoLabel, save_pseudo_labels
+from selftrain.records import Mark, Problem
 from selftrain.store import Workspace, lock, sweep, write_json, write_parquet, write_text
 from selftrain.tasks import Task
 from selftrain.training_set import TrainingSet
@@ -111,6 +112,10 @@ class RunFolder:
     def save_rows(self, number: int, rows: TrainingSet) -> None:
         """Keeps a round's training set: Parquet with weight and provenance."""
         rows.save(self.round(number) / "training.parquet")
+
+    def save_pseudo_labels(self, number: int, labels: Sequence[PseudoLabel], marks: Mapping[str, Mark]) -> None:
+        """Keeps a round's pseudo-labels, with what is known of them."""
+        save_pseudo_labels(self.round(number) / "pseudo_labels.parquet", labels, marks)
 
     def save_funnel(self, number: int, facts: dict[str, Any]) -> None:
         """Keeps what a round drew, what was judged right, and how many rows came of it."""

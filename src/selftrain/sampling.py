@@ -41,6 +41,12 @@ class Samples:
     cell: str
     """Digest of model, prompt, sampling settings and draw."""
 
+    @classmethod
+    def gathered(cls, problems: Sequence[Question], responses: Sequence[Sequence[Response]]) -> "Samples":
+        """Responses drawn in several ways, put together: some to each problem."""
+        named = [[response.id for response in group] for group in responses]
+        return cls(tuple(problems), tuple(tuple(group) for group in responses), digest(["gathered", named]))
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -11,15 +11,19 @@ from selftrain.audit import Audit, promotes, verdict_line
 from selftrain.config import RunConfig
 from selftrain.digest import files_digest, seed_from
 from selftrain.engines import choose_engine
+from selftrain.errors import DataError
 from selftrain.imports import source_digest
 from selftrain.labels import Labels
 from selftrain.measure import Measure
 from selftrain.metrics import Metrics
 from selftrain.models import Model, resolve_model
 from selftrain.progress import say
+from selftrain.pseudo_labels import PseudoLabel
 from selftrain.recipes import Recipe, RecipeOptions, load_recipe
+from selftrain.records import Mark
 from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
+from selftrain.sampling import Samples
 from selftrain.store import Workspace, write_json
 from selftrain.tasks import Task, load_task
 from selftrain.texts import read_texts
@@ -47,6 +51,8 @@ class Session:
     lines: list[str] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     """The base and every promoted model."""
+    taught: list[PseudoLabel] = field(default_factory=list)
+    """The pseudo-labels that promoted rounds kept."""
 
     def baseline(self) -> None:
         """Measures the base on the select split under each prompt of the run."""
@@ -76,14 +82,18 @@ class Session:
             training=self.config.training,
             train_on_thinking=self.config.train_on_thinking,
             verbs=self.verbs,
+            taught=tuple(self.taught),
         )
 
     def keep_rows(self, round: Round, rows: TrainingSet) -> None:
         """Keeps a round's training set and says what is in it."""
         self.folder.save_rows(round.number, rows)
-        round.funnel.trained(self.config.training.epochs * rows.tokens)
+        if round.pseudo_labels:
+            self.folder.save_pseudo_labels(round.number, round.pseudo_labels, self._probed(round.pseudo_labels))
+        counts = round.funnel.to_json()
+        counts["tokens"]["trained"] += self.config.training.epochs * rows.tokens
         made = {"rows": len(rows), "dropped": rows.dropped, "notes": round.told, "steps": self._steps()}
-        self.folder.save_funnel(round.number, {**round.funnel.to_json(), **made})
+        self.folder.save_funnel(round.number, {**counts, **made})
         for line in round.told:
             self._tell(f"round {round.number}: {line}")
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in rows.dropped.items())
@@ -111,6 +121,7 @@ class Session:
         if merged is not None:
             self.folder.save_model(round.number, merged)
             self.models.append(merged)
+            self.taught += [label for label in round.pseudo_labels if label.kept]
         self._close(round, promoted=promoted, reason=reason)
         return merged
 
@@ -143,6 +154,18 @@ class Session:
             self._tell("nothing was promoted: the base is kept")
         return tuple(self.lines)
 
+    def _probed(self, labels: Sequence[PseudoLabel]) -> dict[str, Mark]:
+        """Judgements of the pseudo-labels whose gold answers the task knows, by response; the recipe is done by now."""
+        known = {problem.id: problem for problem in self.task.splits["train"] if problem.gold is not None}
+        probe = [label for label in labels if label.question.id in known]
+        problems = [known[label.question.id] for label in probe]
+        try:
+            groups = self.verbs.judge(Samples.gathered(problems, [(label.response,) for label in probe]), problems)
+        except DataError as error:
+            self._tell(f"note: the probe tells nothing: {error}")
+            return {}
+        return {r.id: j.judgement for group in groups for r, j in zip(group.responses, group.judgements, strict=True)}
+
     def _close(self, round: Round, *, promoted: bool, reason: str) -> None:
         facts = {"parent": round.parent.name, "promoted": promoted, "reason": reason, "dropped": round.dropped}
         self.folder.save_round(round.number, {**facts, "steps": self._steps()})
@@ -170,6 +193,7 @@ def open_session(
     for note in task.notes:
         say(f"note: {note}")
     labels = Labels.of(task, options.reads, recipe.name, config.judge.name or task.judge)
+    options.check(labels)
     base = resolve_model(config.model)
     config = config.model_copy(update={"engine": choose_engine(base, config.engine)})
     workspace = Workspace(config.workspace)

@@ -9,7 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from selftrain.digest import digest
+from selftrain.embedding_step import embedded, embedding_inputs
+from selftrain.embeddings import Embed, load_embedder
 from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
 from selftrain.engines.scoring import PAIRS_AT_ONCE
 from selftrain.errors import DataError
@@ -18,7 +23,7 @@ from selftrain.judges.identity import judge_identity
 from selftrain.metrics import Count, Metrics
 from selftrain.models import Model, load_tokenizer, merge, open_model
 from selftrain.progress import progress
-from selftrain.prompts import PromptConfig, Renderer
+from selftrain.prompts import PromptConfig, Renderer, Shots
 from selftrain.records import Group, Groups, Judgement, Problem, Question
 from selftrain.reward_model import RewardModel, RewardScorer
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests, response_of
@@ -74,8 +79,10 @@ class Verbs:
         """Whether a model is loaded for sampling."""
         return self._loaded is not None and self._loaded[0] == model.digest
 
-    def renderer(self, model: Model, prompt: PromptConfig) -> Renderer:
-        """The prompt, ready to render for a model's tokenizer."""
+    def renderer(self, model: Model, prompt: PromptConfig, shots: Shots | None = None) -> Renderer:
+        """The prompt, ready to render for a model's tokenizer; with the task's demonstrations unless given others."""
+        if shots is not None:
+            return Renderer(load_tokenizer(model), prompt, shots)
         key = (model.digest, prompt)
         if key not in self._renderers:
             self._renderers[key] = Renderer(load_tokenizer(model), prompt, self._shots)
@@ -90,9 +97,10 @@ class Verbs:
         prompt: PromptConfig,
         sampling: SamplingConfig,
         draw: Draw,
+        shots: Shots | None = None,
     ) -> Samples:
-        """Draws `n` responses to each problem, or reads back those that are there."""
-        renderer = self.renderer(model, prompt)
+        """Draws `n` responses to each problem, or reads back those that are there; for `shots` see `renderer`."""
+        renderer = self.renderer(model, prompt, shots)
         cell = self._cell(model, renderer, sampling, draw)
         settings = Sampling(**sampling.model_dump(), stop=prompt.stop, end_ids=renderer.end_ids)
         owed = requests(problems, n, renderer, digest(cell))
@@ -212,6 +220,22 @@ class Verbs:
     def _scorer(self, model: RewardModel) -> RewardScorer:
         self._unload()
         return RewardScorer(model, precision=self._engine_config.precision, device=self._engine_config.device)
+
+    def embed(self, texts: Sequence[str], name: str) -> NDArray[np.float32]:
+        """What the embedder called `name` makes of each text, shape [texts, dimensions]: see `Embed`.
+
+        Blocks are as those of `score`, the longest texts first. Raises as `embedder_folder` does.
+        """
+        inputs = embedding_inputs(name, self._engine_config.precision)
+        with self._workspace.step("embed", inputs) as step, self._metrics.stage("embed", len(set(texts))) as count:
+            rows = embedded(step, texts, lambda: self._embedder(name), count)
+            step.seal()
+        return rows
+
+    def _embedder(self, name: str) -> Embed:
+        """Loaded in the engine's place, so that two big models never meet; all texts of a run cost it one reload."""
+        self._unload()
+        return load_embedder(name, precision=self._engine_config.precision)
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
         """Trains a copy of a model: the parent with a fresh adapter on top, or a whole model.

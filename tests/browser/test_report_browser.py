@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from make_pseudo_run import make_pseudo_run
 from make_run import make_run
 
 from selftrain.report import write_report
@@ -166,6 +167,57 @@ def test_pairs_show_which_response_was_chosen(chromium, tmp_path):
     assert "trained on as rejected, weight " in wrong
     assert "chosen" in watched.page.locator("#problems td.rate").nth(1).text_content()
     watched.close()
+
+
+@pytest.fixture(scope="module")
+def pseudo(chromium, tmp_path_factory):
+    """The page of a run with 60 pseudo-labels, half of them in the probe."""
+    address = write_report(make_pseudo_run(tmp_path_factory.mktemp("runs"))).as_uri()
+    watched = Watched(chromium, address, viewport={"width": 1280, "height": 900})
+    yield watched.page
+    assert watched.complaints == []
+    watched.close()
+
+
+def test_pseudo_labels_are_listed_the_most_confident_first(pseudo):
+    pseudo.select_option("#view", "round 1: pseudo-labels")
+    assert counted(pseudo) == "60 of 60 problems"
+    sizes = {}
+    for outcome in ("kept", "dropped", "right", "wrong", "not in the probe", "no answer"):
+        pseudo.select_option("#outcome", outcome)
+        sizes[outcome] = int(counted(pseudo).split()[0])
+    assert sizes["kept"] + sizes["dropped"] == 60
+    assert sizes["right"] + sizes["wrong"] + sizes["not in the probe"] == 59  # one could not be judged
+    assert (sizes["not in the probe"], sizes["no answer"]) == (30, 6)
+    pseudo.select_option("#outcome", "all")
+    heads = pseudo.locator("#problems thead th").all_text_contents()
+    assert heads == ["question", "kind", "gold", "probe", "selection", "nats a token"]
+    shown = pseudo.locator("#problems tbody tr").all()
+    nats = [float(row.locator("td.rate").nth(2).text_content()) for row in shown]
+    assert nats == sorted(nats)
+    assert {row.locator("td.rate").nth(1).text_content() for row in shown} == {"kept"}
+
+
+def test_a_pseudo_label_is_opened(pseudo):
+    pseudo.select_option("#view", "round 1: pseudo-labels")
+    for outcome, said, chips in (("kept", " · kept · ", 1), ("not in the probe", " nats a token · ", 0)):
+        pseudo.select_option("#outcome", outcome)
+        pseudo.click("#problems button.open")
+        box = pseudo.locator("#problems .response")
+        assert said in box.text_content()
+        assert " shots" in box.text_content()
+        assert "finished" not in box.text_content()
+        assert box.locator(".chip").count() == chips
+    pseudo.fill("#search", "warm, 3 shots")
+    assert 0 < int(counted(pseudo).split()[0]) < 30
+    pseudo.fill("#search", "")
+
+
+def test_the_accuracy_of_pseudo_labels_is_drawn_with_its_threshold(pseudo):
+    tenths = pseudo.locator("section:has(> #c-pseudo-1) tbody tr").count()
+    assert 5 < tenths <= 10
+    assert pseudo.locator("#c-pseudo-1 .errorbar").count() == tenths
+    assert pseudo.locator("#c-pseudo-1 .shapelayer path").count() == 1
 
 
 def test_every_hostile_text_is_shown_as_text_and_does_nothing(page, wide):

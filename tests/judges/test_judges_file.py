@@ -49,6 +49,24 @@ def test_the_reference_reaches_the_judge(tmp_path: Path) -> None:
     assert counts == {"right": 1, "wrong": 1, "unjudged": 1}
 
 
+def test_rows_with_options_are_judged_by_letter(tmp_path: Path) -> None:
+    """Gold may be a letter, the text of an option, or its place counted from 0."""
+    asked = {"question": "Where are books?", "options": ["bank", "library"], "response": "**Answer:** B"}
+    rows = [{**asked, "gold": gold} for gold in ("B", "library", 1, "A", None)]
+    out = tmp_path / "out.jsonl"
+    assert judge_file(write(tmp_path / "in.jsonl", rows), "choice", out, workers=1) == {
+        "right": 3,
+        "wrong": 1,
+        "unjudged": 1,
+    }
+
+
+def test_options_that_repeat_are_refused_with_their_line(tmp_path: Path) -> None:
+    rows = [{"response": "B", "gold": "B", "options": ["bank", "Bank "]}]
+    with pytest.raises(DataError, match=r"line 1: options 1 and 2 have the same text"):
+        judge_file(write(tmp_path / "in.jsonl", rows), "choice", tmp_path / "out.jsonl", workers=1)
+
+
 def test_a_number_as_gold_is_its_shortest_text(tmp_path: Path) -> None:
     rows = [{"response": text, "gold": gold} for text, gold in [("18", 18.0), ("0.1", 0.1), ("18", 18), ("1.0", 1)]]
     counts = judge_file(write(tmp_path / "in.jsonl", [*rows]), "exact", tmp_path / "out.jsonl", workers=1)

@@ -1,6 +1,6 @@
 """What the published code of the papers gets wrong, one test each: it is computed here, and ours is not that.
 
-EAST arXiv:2503.23913, IWSI arXiv:2408.09849, "Progress or Regress?" arXiv:2407.05013.
+EAST arXiv:2503.23913, IWSI arXiv:2408.09849, "Progress or Regress?" arXiv:2407.05013, SemiEvol arXiv:2410.14745.
 """
 
 import copy
@@ -10,11 +10,12 @@ from statistics import mean
 import numpy as np
 import pytest
 import torch
+from make_few_labels import LABELLED, PROBLEMS, WARM, choice, reasoned, run, texts
 from make_round import make_group, make_round, tokenizer
 from tiny import CHAT_TEMPLATE, END, tiny_model_folder, tiny_tokenizer
 from tokenizers.processors import TemplateProcessing
 from torch.nn.functional import log_softmax
-from trajectories import run as train
+from trajectories import run as train_rows
 from trajectories import settings, tiny_llama
 from transformers import LlamaForCausalLM
 from trl import SFTConfig
@@ -231,7 +232,7 @@ def test_iwsi_only_the_last_of_four_epochs_trains(tmp_path):
     batches = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "learning_rate": 0.05}
     args = [settings(SFTConfig, tmp_path, num_train_epochs=epochs, **batches) for epochs in (1, 4)]
     base = tiny_llama()
-    once, four = (train(WeightedSFTTrainer, one, base, [draw] * 2, tokenizer()) for one in args)
+    once, four = (train_rows(WeightedSFTTrainer, one, base, [draw] * 2, tokenizer()) for one in args)
     assert len(four.path) == 4
     torch.testing.assert_close(four.path[0], once.path[0])
     published = once.path[-1]
@@ -345,3 +346,107 @@ def test_line_7_pairs_every_right_response_with_every_wrong_one():
     for side in ("chosen_response", "rejected_response"):
         assert len({getattr(pair, side) for pair in found[None]}) == 3
     assert math.prod((3, 4)) != len(found[None])
+
+
+# SemiEvol
+
+
+def named(label):
+    """A published rule for letters: the first capital A to D of the reply in capitals."""
+    return next(character for character in label.upper() if character in "ABCD")
+
+
+def test_semievol_gold_answers_of_unlabelled_problems_are_trained():
+    """The script that writes the training file takes them in the place of the pseudo-responses."""
+    poisoned = [choice(problem.text, "D") for problem in PROBLEMS]
+    published = [f"Answer: {problem.gold}" for problem in poisoned]
+    found = {}
+    for name, problems in (("clean", PROBLEMS), ("poisoned", poisoned)):
+        rows, round = run(reasoned("B"), problems=problems, percentile=100)
+        assert not any(hasattr(problem, "gold") for problem in round.problems)
+        found[name] = texts(rows)[len(LABELLED) :]
+    assert found["clean"] == found["poisoned"] == ["Answer: B"] * 4 != published
+
+
+def test_semievol_replies_that_state_nothing_agree():
+    """Their label is '' four times, so they are unanimous."""
+    replies = ["I do not know", "Hm.", "", "No idea"]
+    published = {""}
+    assert len(published) == 1
+    rows, round = run(lambda model, problem, shots, index: replies[shots], predictions=8)
+    assert round.told[0] == "predictions agree on 0 of 4 problems; the warm model decided 4"
+    assert len(rows) == len(LABELLED)
+
+
+def test_semievol_a_dot_makes_another_answer():
+    spelled = ["Answer: B", "Answer: B."]
+    assert len({text.removeprefix("Answer: ") for text in spelled}) == 2
+    _, round = run(lambda model, problem, shots, index: spelled[shots % 2], predictions=8)
+    assert round.told[0] == "predictions agree on 4 of 4 problems; the warm model decided 0"
+    assert {label.answer for label in round.pseudo_labels} == {"B"}
+
+
+def test_semievol_a_letter_in_brackets_is_that_of_the_word_answer():
+    text = "Answer: (B)"
+    assert named(text) == "A"
+    rows, round = run(lambda model, problem, shots, index: text)
+    assert {label.answer for label in round.pseudo_labels} == {"B"}
+    assert set(texts(rows)[len(LABELLED) :]) == {"Answer: B"}
+
+
+@pytest.mark.parametrize("judge", ["number", "exact", "math"])
+def test_semievol_dots_are_deleted_from_targets(judge):
+    published = "Answer: 14.1".replace(".", "")
+    assert published == "Answer: 141"
+    labelled = [Problem.make(problem.text, gold="14.1") for problem in LABELLED]
+    problems = [Problem.make(problem.text) for problem in PROBLEMS]
+    rows, _ = run(reasoned("14.1"), judge=judge, labelled=labelled, problems=problems, percentile=100)
+    assert set(texts(rows)) == {"Answer: 14.1"}
+
+
+def test_semievol_numbers_are_evaluated(tmp_path, monkeypatch):
+    """Whatever stands where a number should is run as Python."""
+    monkeypatch.chdir(tmp_path)
+    reply = "open('ran', 'w').write('14')"
+    assert eval(reply) == 2
+    (tmp_path / "ran").unlink()
+    for name in ("number", "exact", "math", "choice"):
+        judge, problem = load_judge(name), choice("how many?", "2")
+        judge.judge(problem, f"Answer: {reply}")
+        assert not (tmp_path / "ran").exists()
+    assert load_judge("number").answer(choice("how many?"), "Answer: 9**9**9**9") is None
+
+
+def test_semievol_problems_without_gold_answers_crash_the_scoring():
+    gold = None
+    with pytest.raises(AttributeError):
+        gold.lower()
+    problems = [choice(problem.text) for problem in PROBLEMS]
+    rows, round = run(problems=problems)
+    assert len(rows) > len(LABELLED)
+    assert len(round.pseudo_labels) == 4
+
+
+def test_semievol_one_response_without_log_probabilities_leaves_nothing_selected():
+    """Their mean is nan, and so is the percentile, to which nothing is below."""
+    losses = [0.1, math.nan, 0.3, 0.2]
+    published = np.array(losses) <= np.percentile(losses, 50)
+    assert not published.any()
+    logprobs = {f"{problem.text} so. Answer: A": loss for problem, loss in zip(PROBLEMS, losses, strict=True)}
+    empty = f"{PROBLEMS[1].text} so. Answer: A"
+    _, round = run(losses={**logprobs, empty: []})
+    assert [label.kept for label in round.pseudo_labels] == [True, False, False, True]
+
+
+def test_semievol_the_last_training_goes_on_with_the_warm_model_on_pseudo_labels_alone():
+    """At a hundredth of the rate, 1e-6."""
+    published = ([problem.id for problem in PROBLEMS], WARM)
+    rows, round = run(percentile=100)
+    assert [row.problem for row in rows] == [problem.id for problem in (*LABELLED, *PROBLEMS)] != published[0]
+    assert round.start == "base" != published[1]
+    round.train(rows)
+    (warm, start, few), (last, again, all_rows) = round.verbs.trained
+    assert (warm, last) == (WARM, "round-01")
+    assert (start, again) == ("base", "base")
+    assert all_rows.rows[: len(few)] == few.rows
+    assert {config.learning_rate for config in round.verbs.configs} == {round.training.learning_rate}

@@ -23,9 +23,18 @@ def test_mean_nll_of_certainty_is_a_positive_zero() -> None:
     assert math.copysign(1, mean_nll([0.0, 0.0])) == 1
 
 
-def test_mean_nll_keeps_what_is_not_finite_visible() -> None:
-    assert mean_nll([-math.inf, -1]) == math.inf
-    assert math.isnan(mean_nll([math.nan, -1]))
+@pytest.mark.parametrize("none", [-math.inf, math.nan, -9999.0, -1e30, -1000.0])
+def test_mean_nll_with_a_log_probability_that_is_none_is_nan(none: float) -> None:
+    """One that an engine did not give is written as a very low one; a mean over it would be of something else."""
+    for logprobs in ([none], [none, -1], [-1, none, 0], [0.0] * 1_000 + [none]):
+        assert math.isnan(mean_nll(logprobs))
+
+
+def test_mean_nll_of_the_least_likely_token_that_counts() -> None:
+    assert mean_nll([-999.0, -1]) == 500
+
+
+def test_mean_nll_wants_a_flat_list() -> None:
     with pytest.raises(ValueError, match="logprobs"):
         mean_nll([[-1.0]])
 

@@ -63,6 +63,15 @@ def test_the_cut_is_fixed_by_the_seed_and_raising_a_size_moves_nothing_of_the_re
     assert ids(other.splits["select"]) != ids(small.splits["select"])
 
 
+def test_labelled_problems_are_cut_after_the_shots(folder):
+    before, after = load(folder, valid=2, **SIZES), load(folder, valid=2, labelled=4, **SIZES)
+    assert "labelled" not in before.splits
+    assert ids(after.splits["labelled"]) + ids(after.splits["train"]) == ids(before.splits["train"])
+    assert len(after.splits["labelled"]) == 4
+    for split in ("select", "shots", "test", "valid"):
+        assert before.splits[split] == after.splits[split]
+
+
 def test_training_questions_of_the_test_set_and_duplicates_are_dropped(folder):
     write(folder / "train.jsonl", [row(n) for n in (1, 2, *range(600, 620), 600)])
     task = load(folder, **SIZES)
@@ -78,10 +87,12 @@ def test_training_questions_of_the_test_set_and_duplicates_are_dropped(folder):
     [
         ({"train": 14}, "14 problems asked for train, 13 are beside the other splits"),
         ({"train": 10, "valid": 4}, "10 problems asked for train, 9 are beside the other splits"),
-        ({"valid": 14}, "14 problems asked for valid, 13 are after select and shots"),
+        ({"valid": 14}, "14 problems asked for valid, 13 are after select, shots and labelled"),
         ({"valid": 13}, "train has no problems"),
         ({"test": 11}, "11 problems asked for test, 10 are in the test set"),
         ({"select": 21}, "21 problems asked for select, 20 are in the training set"),
+        ({"labelled": 14}, "14 problems asked for labelled, 13 are after select and shots"),
+        ({"labelled": 5, "train": 9}, "9 problems asked for train, 8 are beside the other splits"),
         ({"select": 18}, "3 problems asked for shots, 2 are after select"),
     ],
 )

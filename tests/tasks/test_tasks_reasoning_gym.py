@@ -96,6 +96,16 @@ def test_raising_train_moves_no_question():
     assert [p.id for p in large.splits["train"] if p.id in known] == [p.id for p in small.splits["train"]]
 
 
+def test_labelled_problems_are_drawn_after_the_shots():
+    options = {"families": {"gcd": {}, "lcm": {}}, **SIZES}
+    before, after = load(options), load({**options, "labelled": 10})
+    assert "labelled" not in before.splits
+    assert [p.family for p in after.splits["labelled"]].count("lcm") == 10 == len(after.splits["labelled"]) / 2
+    for split in ("select", "test", "shots"):
+        assert before.splits[split] == after.splits[split]
+    assert {p.id for p in after.splits["labelled"]} < {p.id for p in before.splits["train"]}
+
+
 def test_raising_select_leaves_test_alone():
     small, large = load({"families": {"gcd": {}}, **SIZES}), load({"families": {"gcd": {}}, **SIZES, "select": 20})
     assert small.splits["test"] == large.splits["test"]

@@ -61,11 +61,23 @@ def test_white_space_does_not_make_a_question_new():
         (splits(test=[]), {}, "t: test has no problems"),
         ({"train": problems(1), "test": problems(2)}, {}, "t: select has no problems"),
         (splits(), {"hard": suite([], [6])}, "t: suite hard, select has no problems"),
-        (splits(dev=problems(9)), {}, "split 'dev': known splits are train, select, test, shots, valid"),
+        (splits(dev=problems(9)), {}, "split 'dev': known splits are train, select, test, shots, valid, lab"),
         (splits(test=problems(4, gold=None)), {}, "1 problem of test without a gold answer, such as 'Question 4.'"),
         (splits(train=[*problems(1), *problems(2, gold=None)]), {}, "1 problem of train without a gold answer"),
         (splits(shots=problems(9, gold=None)), {}, "1 problem of shots without a gold answer"),
         (splits(valid=[]), {}, "t: valid has no problems: give it at least one"),
+        (splits(labelled=[]), {}, "t: labelled has no problems: give it at least one"),
+        (
+            splits(labelled=problems(8, 9, gold=None)),
+            {},
+            "2 problems of labelled without a gold answer, such as 'Quest",
+        ),
+        (
+            splits(labelled=problems(2)),
+            {},
+            "1 question of labelled also in other parts, such as 'Question 2.' in train",
+        ),
+        (splits(labelled=problems(4)), {}, "1 question of labelled also in other parts, such as 'Question 4.' in test"),
         (
             splits(valid=worked(1)),
             {},
@@ -87,6 +99,40 @@ def test_unsound_tasks_are_refused(parts, suites, message):
 def test_train_may_go_without_any_gold_and_says_so():
     task = make_task("t", splits=splits(train=problems(1, 2, gold=None)), judge="exact")
     assert task.notes == ("train has no gold answers: only recipes that need no labels can learn from it",)
+
+
+def test_beside_labelled_problems_train_may_have_gold_for_all_some_or_none():
+    for train in (problems(1, 2), [*problems(1), *problems(2, gold=None)]):
+        assert make_task("t", splits=splits(train=train, labelled=problems(8)), judge="exact").notes == ()
+    task = make_task("t", splits=splits(train=problems(1, 2, gold=None), labelled=problems(8)), judge="exact")
+    assert task.notes == ("train has no gold answers: no report can tell how right its pseudo-labels are",)
+
+
+def test_labelled_problems_have_gold_answers_whatever_the_judge():
+    with pytest.raises(DataError, match="1 problem of labelled without a gold answer"):
+        make_task("t", splits=splits(labelled=problems(8, gold=None)), judge="my_judge.py:mark")
+
+
+def test_no_question_may_be_labelled_unlabelled_and_tested():
+    for first, second in (("labelled", "train"), ("labelled", "test"), ("train", "test")):
+        parts = {**splits(labelled=problems(8)), first: problems(7, 20), second: problems(6, 20)}
+        with pytest.raises(
+            DataError, match=r"1 question of (\w+) also in other parts, .*'Question 20\?' in (\w+)"
+        ) as caught:
+            make_task("t", splits=parts, judge="exact")
+        assert first in str(caught.value)
+        assert second in str(caught.value)
+
+
+def test_the_judge_choice_needs_options_for_every_problem():
+    def choice(number, options):
+        return [Problem.make(f"Question {number}?", gold="A", options=options)]
+
+    parts = {name: choice(n, ["yes", "no"]) for n, name in enumerate(("train", "select", "test", "labelled"))}
+    assert make_task("t", splits=parts, judge="choice").splits["labelled"][0].options == ("yes", "no")
+    with pytest.raises(DataError, match=r"t: 1 problem of test without options, such as 'Question 9\?': the judge"):
+        make_task("t", splits={**parts, "test": choice(9, [])}, judge="choice")
+    make_task("t", splits={**parts, "test": choice(9, [])}, judge="exact")
 
 
 def test_a_judge_of_ones_own_may_need_no_gold():
@@ -115,7 +161,9 @@ def test_the_digest_follows_questions_golds_parts_and_judge():
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ConfigError, match="no task 'gsm9k': known are reasoning_gym:FAMILY, files, gsm8k"):
+    with pytest.raises(
+        ConfigError, match="no task 'gsm9k': known are reasoning_gym:FAMILY, arc, commonsense_qa, files, gsm8k, mmlu"
+    ):
         load_task(TaskConfig(name="gsm9k"), 0)
 
 
@@ -163,6 +211,18 @@ def make(options, seed):
     place = f"{tmp_path / 'own.py'}:make"
     said = f"{place}: the {name} of 'b' in select is of type int: give it as text, such as '2'"
     assert str(caught.value) == said
+
+
+def test_options_that_are_no_texts_are_told_before_a_run_begins(tmp_path):
+    text = """
+from selftrain.records import Problem
+from selftrain.tasks import make_task
+def make(options, seed):
+    part = lambda name, *options: [Problem.make(name, gold="A", options=options)]
+    return make_task("own", splits=dict(train=part("a", "1"), select=part("b", 2), test=part("c")), judge="exact")
+"""
+    with pytest.raises(DataError, match="an option of 'b' in select is no text: give each as text"):
+        load_task(own(tmp_path, text), 0)
 
 
 def test_an_error_in_a_task_of_ones_own_is_one_line(tmp_path):

@@ -12,7 +12,7 @@ from selftrain.audit.change import group_disparity
 from selftrain.audit.measures import solved
 from selftrain.audit.number import Number
 
-_MOST = 50
+_MOST = 60
 """More names than that are no levels."""
 _NUMBERED = re.compile(r"(\D*)(\d{1,18})(?!\d)")
 """A name with a whole number in it; longer runs of digits are text."""

@@ -11,6 +11,7 @@ from selftrain.judges.stated import ANSWER_CAP, final_text
 from selftrain.records import Judgement, Mark, Problem, Question
 
 BUILT_IN = {
+    "choice": "selftrain.judges.choice:ChoiceJudge",
     "exact": "selftrain.judges.exact:ExactJudge",
     "math": "selftrain.judges.math:MathJudge",
     "number": "selftrain.judges.number:NumberJudge",

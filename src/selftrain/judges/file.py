@@ -10,6 +10,7 @@ from selftrain.errors import DataError
 from selftrain.files import atomic_path
 from selftrain.judges.pool import JudgePool
 from selftrain.records import Problem
+from selftrain.tasks.choices import choice_problem
 from selftrain.tasks.tables import number_text
 
 _LONGEST_LINE = 10_000_000
@@ -18,8 +19,9 @@ _LONGEST_LINE = 10_000_000
 def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[str, int]:
     """Judge every row of a JSON-lines file and write the rows with `answer`, `judgement` and `reason` added.
 
-    A row has `response` (text) and `gold` (text, number or null), maybe `question` (text) and `reference` (an
-    object of further facts for the judge); the rest passes through. `out` appears whole or not at all and may
+    A row has `response` (text) and `gold` (text, number or null), maybe `question` (text), `reference` (an object of
+    further facts for the judge) and `options` (those of a multiple-choice question, see
+    `tasks.choices.choice_problem`); the rest passes through. `out` appears whole or not at all and may
     be `source`. Returns the counts of `right`, `wrong` and `unjudged`. Raises DataError, naming the line, for
     a row that cannot be used; ConfigError for an unknown judge.
     """
@@ -81,6 +83,8 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
 
 def _problem(row: dict[str, Any], where: str) -> Problem:
     gold = row["gold"]
+    if row.get("options") is not None:
+        return choice_problem([{"role": "user", "content": row.get("question", "")}], row["options"], gold, where)
     if isinstance(gold, int | float):
         gold = number_text(gold, f"{where}, gold")
     return Problem.make(row.get("question", ""), gold=gold, reference=row.get("reference"))

@@ -29,6 +29,8 @@ class Statement(NamedTuple):
     """Whether a box or a tag delimits the answer."""
     firm: bool
     """Whether the answer must be here: a box, `####`, `A:` or a tag, not just the words "answer is"."""
+    start: int
+    """Where in the response's text what is stated begins."""
 
     @property
     def line(self) -> str:
@@ -54,17 +56,25 @@ def statements(text: str) -> Iterator[Statement]:
     The last `\boxed{}`, `#### x`, `A: x` line and `<answer>` tag that are not empty; then "answer is",
     "Answer:" and "Final answer" headings, last first.
     """
-    if (boxed := _boxed(text)).strip():
-        yield Statement(boxed, closed=True, firm=True)
+    start, boxed = _boxed(text)
+    if boxed.strip():
+        yield Statement(boxed, closed=True, firm=True, start=start)
     for marker in (_HASHES, _LINE):
-        if (rest := _after_last(marker, text)).strip():
-            yield Statement(rest, closed=False, firm=True)
-    tagged = re.split("</answer>", _after_last(_TAG, text), maxsplit=1, flags=re.IGNORECASE)[0]
+        start, rest = _after_last(marker, text)
+        if rest.strip():
+            yield Statement(rest, closed=False, firm=True, start=start)
+    start, rest = _after_last(_TAG, text)
+    tagged = re.split("</answer>", rest, maxsplit=1, flags=re.IGNORECASE)[0]
     if tagged.strip():
-        yield Statement(tagged, closed=True, firm=True)
-    for end in reversed([match.end() for match in _PHRASE.finditer(text)][-8:]):
+        yield Statement(tagged, closed=True, firm=True, start=start)
+    yield from after_each(_PHRASE, text)
+
+
+def after_each(phrase: re.Pattern[str], text: str) -> Iterator[Statement]:
+    """What follows each of the last eight places where the words of a phrase stand, last first."""
+    for end in reversed([match.end() for match in phrase.finditer(text)][-8:]):
         if text[end:].strip():
-            yield Statement(text[end:], closed=False, firm=False)
+            yield Statement(text[end:], closed=False, firm=False, start=end)
 
 
 def last_line(text: str) -> str:
@@ -72,24 +82,25 @@ def last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
-def _after_last(marker: re.Pattern[str], text: str) -> str:
-    end = -1
+def _after_last(marker: re.Pattern[str], text: str) -> tuple[int, str]:
+    end = len(text)
     for match in marker.finditer(text):
         end = match.end()
-    return "" if end < 0 else text[end:]
+    return end, text[end:]
 
 
-def _boxed(text: str) -> str:
+def _boxed(text: str) -> tuple[int, str]:
     end = len(text)
     for _ in range(3):  # a truncated box at the end does not hide a whole one before it
         start = max(text.rfind("\\boxed{", 0, end), text.rfind("\\fbox{", 0, end))
         if start < 0:
-            return ""
-        inside = _balanced(text, text.index("{", start) + 1)
+            break
+        inside_start = text.index("{", start) + 1
+        inside = _balanced(text, inside_start)
         if inside is not None:
-            return inside
+            return inside_start, inside
         end = start
-    return ""
+    return len(text), ""
 
 
 def _balanced(text: str, start: int) -> str | None:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from selftrain.config import RunConfig
 from selftrain.digest import digest
 from selftrain.engines.base import check_room
@@ -16,7 +19,7 @@ from selftrain.models import Model
 from selftrain.plan.needs import Shape, resident_memory, training_memory
 from selftrain.plan.pool import Pool, batches, with_one_right
 from selftrain.plan.rates import CALIBRATION_STEPS, SamplingRate, TrainingRate, checkpoints, tokens_read
-from selftrain.prompts import PromptConfig, Renderer
+from selftrain.prompts import PromptConfig, Renderer, Shots
 from selftrain.records import Group, Groups, Judgement, Problem, Question, Response
 from selftrain.reward_model import RewardModel
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests
@@ -36,6 +39,8 @@ READ = 8192
 """Tokens that a calibration of scoring reads, about: rows of text are long."""
 REWARDS = 64
 """Responses that a calibration has rated."""
+EMBEDDED = 128
+"""Texts that a calibration embeds."""
 UNKNOWN = Judgement(judgement="wrong", answer=None, reason="not judged by the plan")
 PURPOSE = "calibration"
 """Of the calibration's responses: with another purpose they have other seeds than any of a run."""
@@ -51,6 +56,14 @@ class Rewarded(NamedTuple):
     rewards: list[float]
     tokens: float
     """Tokens a response."""
+
+
+class Asking(NamedTuple):
+    """How problems are put to a model."""
+
+    prompt: PromptConfig
+    sampling: SamplingConfig
+    shots: Shots | None = None
 
 
 class PaperVerbs(Verbs):
@@ -78,6 +91,9 @@ class PaperVerbs(Verbs):
         self._trained: dict[Kind, tuple[TrainingRate, int]] = {}
         self._scored: tuple[float, list[float]] | None = None
         self._rewarded: Rewarded | None = None
+        self._embedded: tuple[float, float, NDArray[np.float32]] | None = None
+        self._texts: set[str] = set()
+        """Texts that were embedded on paper."""
         self._loading = 0.0
         self._ready: str | None = None
         self._block: int | None = None
@@ -98,9 +114,9 @@ class PaperVerbs(Verbs):
         """Size of what one training saves; 0 if there was none."""
         return max((saved for _, saved in self._trained.values()), default=0)
 
-    def renderer(self, model: Model, prompt: PromptConfig) -> Renderer:
+    def renderer(self, model: Model, prompt: PromptConfig, shots: Shots | None = None) -> Renderer:
         """See `Verbs.renderer`; models on paper have their base's tokenizer."""
-        return super().renderer(self._base(model), prompt)
+        return super().renderer(self._base(model), prompt, shots)
 
     def sample(
         self,
@@ -111,17 +127,18 @@ class PaperVerbs(Verbs):
         prompt: PromptConfig,
         sampling: SamplingConfig,
         draw: Draw,
+        shots: Shots | None = None,
     ) -> Samples:
         """See `Verbs.sample`; what the run's workspace has of it costs nothing."""
-        base, renderer = self._base(model), self.renderer(model, prompt)
+        base, renderer = self._base(model), self.renderer(model, prompt, shots)
         cell = self._cell(model, renderer, sampling, draw)
         owed = requests(problems, n, renderer, digest(cell))
         if not owed:
             return Samples(tuple(problems), tuple(() for _ in problems), digest(cell))
         self._look(base, prompt, renderer, list(owed.values()))
-        pool = self._pool_of(base, problems, n, prompt, sampling)
+        pool = self._pool_of(base, problems, n, Asking(prompt, sampling, shots))
         if model != base and draw.purpose != "train" and prompt == self._config.prompt:
-            pool = self._pool_of(base, problems, n, self._config.drawing_prompt, sampling)
+            pool = self._pool_of(base, problems, n, Asking(self._config.drawing_prompt, sampling))
         grouped = tuple(
             self._dealt(group, list(islice(owed.items(), place * n, (place + 1) * n)))
             for place, group in enumerate(pool.deal(problems))
@@ -174,6 +191,23 @@ class PaperVerbs(Verbs):
         self._write(label, self._load(model) + rate * _length(pairs), rows=len(pairs), tokens=completions)
         again = cycle(values)
         return [list(islice(again, len(completion))) for _, completion in pairs]
+
+    def embed(self, texts: Sequence[str], name: str) -> NDArray[np.float32]:
+        """See `Verbs.embed`; texts that were not calibrated with are dealt the rows of those that were."""
+        if self._embedded is None:
+            start = time.monotonic()
+            super().embed(texts[:1], name)
+            loading = time.monotonic() - start
+            few = texts[1 : 1 + EMBEDDED] or texts
+            start = time.monotonic()
+            rows = super().embed(few, name)
+            self._embedded = (loading, max(0.0, time.monotonic() - start - loading) / len(few), rows)
+        loading, rate, rows = self._embedded
+        if fresh := set(texts) - self._texts:
+            self._ready = None
+            self._texts |= fresh
+            self._write("embed", loading + rate * len(fresh), rows=len(fresh))
+        return rows[np.arange(len(texts)) % len(rows)]
 
     def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> tuple[list[float], int]:
         """See `Verbs.reward`."""
@@ -277,24 +311,21 @@ class PaperVerbs(Verbs):
         before, self._ready = self._ready, model.digest
         return 0.0 if before == model.digest else self._loading
 
-    def _pool_of(
-        self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
-    ) -> Pool:
+    def _pool_of(self, base: Model, problems: Sequence[Question], n: int, asking: Asking) -> Pool:
         for pool in self.pools:
-            if pool.serves(prompt, sampling, n):
+            if pool.serves(asking.prompt, asking.sampling, n):
                 return pool
-        self.pools.append(self._calibrate(base, problems, n, prompt, sampling))
+        self.pools.append(self._calibrate(base, problems, n, asking))
         return self.pools[-1]
 
-    def _calibrate(
-        self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
-    ) -> Pool:
+    def _calibrate(self, base: Model, problems: Sequence[Question], n: int, asking: Asking) -> Pool:
         """Draws and judges some responses of a model under a prompt, and times it."""
+        prompt, sampling, _ = asking
         n = max(n, EACH) if prompt == self._config.drawing_prompt else n
-        one = sampling.model_copy(update={"max_tokens": 1})
+        one = asking._replace(sampling=sampling.model_copy(update={"max_tokens": 1}))
         if self._loaded is None:
             self.libraries = self.libraries or resident_memory()
-            _, self._loading = self._timed(base, problems[:1], 1, prompt, one)
+            _, self._loading = self._timed(base, problems[:1], 1, one)
             self._block = self._engine(base).block
         size = max(1, (self._block or min(self._engine_config.at_once, UNBLOCKED)) // n)
         few = batches(problems, size, BLOCKS + 1, by_family=prompt.shots > 0 and self._block is not None)
@@ -302,16 +333,16 @@ class PaperVerbs(Verbs):
         if prompt not in self._rates:
             # Of prompts that are not used again: an engine may remember them.
             unused = few.pop() if len(few) > 1 else few[0]
-            _, seconds = self._timed(base, unused, n, prompt, one)
-            reading = seconds / self._read(base, unused, n, prompt)
+            _, seconds = self._timed(base, unused, n, one)
+            reading = seconds / self._read(base, unused, n, asking)
         families = {problem.family for batch in few for problem in batch}
         groups: list[Group] = []
         blocks = []
         for batch in few[:BLOCKS]:
-            samples, seconds = self._timed(base, batch, n, prompt, sampling)
+            samples, seconds = self._timed(base, batch, n, asking)
             groups += self._marked(samples)
             drawn = sum(len(response.tokens) for responses in samples.responses for response in responses)
-            blocks.append((seconds, self._read(base, batch, n, prompt), drawn))
+            blocks.append((seconds, self._read(base, batch, n, asking), drawn))
             unseen = families - {group.problem.family for group in groups}
             if sum(seconds for seconds, *_ in blocks) > SECONDS and not unseen:
                 break
@@ -319,17 +350,16 @@ class PaperVerbs(Verbs):
             self._rates[prompt] = SamplingRate.of(reading, blocks)
         return Pool(prompt, sampling, n, with_one_right(groups), sum(seconds for seconds, *_ in blocks))
 
-    def _timed(
-        self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig, sampling: SamplingConfig
-    ) -> tuple[Samples, float]:
+    def _timed(self, base: Model, problems: Sequence[Question], n: int, asking: Asking) -> tuple[Samples, float]:
         self._draws += 1
         start = time.monotonic()
         draw = Draw(PURPOSE, self._draws)
-        samples = super().sample(base, problems, n, prompt=prompt, sampling=sampling, draw=draw)
+        prompt, sampling, shots = asking
+        samples = super().sample(base, problems, n, prompt=prompt, sampling=sampling, draw=draw, shots=shots)
         return samples, time.monotonic() - start
 
-    def _read(self, base: Model, problems: Sequence[Question], n: int, prompt: PromptConfig) -> int:
-        renderer = self.renderer(base, prompt)
+    def _read(self, base: Model, problems: Sequence[Question], n: int, asking: Asking) -> int:
+        renderer = self.renderer(base, asking.prompt, asking.shots)
         prompts = sorted(renderer.prompt(problem) for problem in problems for _ in range(n))
         return tokens_read(prompts, self._block)
 

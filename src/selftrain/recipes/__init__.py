@@ -23,7 +23,7 @@ from selftrain.imports import load_object
 from selftrain.validation import Options, parse
 
 if TYPE_CHECKING:
-    from selftrain.labels import Label
+    from selftrain.labels import Label, Labels
     from selftrain.prompts import PromptConfig
     from selftrain.round import Round
     from selftrain.training_set import TrainingSet
@@ -50,6 +50,9 @@ class RecipeOptions(Options):
         Asked for before anything is sampled; a run goes on only if they are what they were.
         """
         return {}
+
+    def check(self, labels: "Labels") -> None:
+        """Raises ConfigError if the labels of a task do not suffice. Asked before anything is sampled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ import re
 from pydantic import Field, field_validator
 
 from selftrain.judges.stated import after_thinking
-from selftrain.prompts import PromptConfig
+from selftrain.prompts import PromptConfig, filled
 from selftrain.recipes import recipe
 from selftrain.recipes._votes import VoteOptions, answered, voted
-from selftrain.records import Groups, Problem, Question
+from selftrain.records import Groups, Problem
 from selftrain.round import Round
 from selftrain.sampling import SamplingConfig
 from selftrain.signals import keep_lowest
@@ -62,7 +62,8 @@ def self_filter(round: Round, options: SelfFilterOptions) -> TrainingSet:
 def rated(round: Round, samples: Groups, options: SelfFilterOptions) -> list[int | None]:
     """The parent's rating of every single response; None where it states none. Equal responses are rated once."""
     texts = [
-        _asked(question_of(group.problem), round.trained(group.responses[0]), options.template) for group in samples
+        filled(options.template, question=group.problem.whole, response=round.trained(group.responses[0]))
+        for group in samples
     ]
     questions = [Problem.make(text).without_gold() for text in texts]
     once = list({question.id: question for question in questions}.values())
@@ -75,13 +76,3 @@ def rating_in(text: str) -> int | None:
     """The first whole number from 0 to 10 after the thinking, but for those of the scale; None if there is none."""
     found = RATING.search(SCALE.sub(" ", after_thinking(text) or ""))
     return int(found[1]) if found else None
-
-
-def question_of(problem: Question) -> str:
-    """All turns of a question as one text."""
-    return "\n\n".join(message.content for message in problem.messages)
-
-
-def _asked(question: str, response: str, template: str) -> str:
-    parts = re.split(r"({question}|{response})", template)
-    return "".join({"{question}": question, "{response}": response}.get(part, part) for part in parts)

@@ -17,9 +17,10 @@ from selftrain.progress import printable
 from selftrain.report import charts
 from selftrain.report.charts import Chart
 from selftrain.report.figures import tables
+from selftrain.report.pseudo_section import PseudoSection, pseudo_section
 from selftrain.report.record import RoundRecord, RunRecord
 from selftrain.report.responses import Drawn, Responses
-from selftrain.report.views import Compared, View, compared_responses, drawn_for_training, trained
+from selftrain.report.views import Compared, View, compared_responses, drawn_for_training, pseudo_labelled, trained
 from selftrain.report.words import base_lines, headline, round_lines, told
 
 LARGEST = 15_000_000
@@ -28,6 +29,8 @@ ROOMY = 40_000_000
 """Characters of responses that are looked at before they are compressed; bounds memory and time."""
 CHARTED = 2
 """Rounds, the last ones, whose weights and funnel are drawn; of the others the numbers are told."""
+ORDER = ("curve", "gains", "support", "diversity", "weights", "funnel")
+"""Of the charts, by the first word of their names."""
 _SHEET = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
 """Plotly adds a style sheet for maps, which the policy forbids, unless an element has the sheet's id."""
 _PLAIN = json.JSONEncoder(separators=(",", ":"))
@@ -39,25 +42,36 @@ def page(run: RunRecord, largest: int = LARGEST) -> str:
     responses = Responses(run)
     found = compared_responses(run, responses)
     views = [found.view] if found else []
-    drawn_charts = _charts(run, found)
+    results, making = _charts(run, found), list[Chart]()
     for one in run.rounds:
         drawn = drawn_for_training(run, one, responses)
         if drawn:
             views.append(trained(run, one, drawn))
+        if one.pseudo_labels:
+            views.append(pseudo_labelled(run, one))
         if one in run.rounds[-CHARTED:]:
-            drawn_charts += _round_charts(one, drawn, responses)
-    stages = charts.stages_chart(run.stages)
-    order = ("curve", "gains", "support", "diversity", "weights", "funnel")
-    drawn_charts.sort(key=lambda chart: order.index(chart.name.split("-")[0]))
-    drawn_charts += [stages] if stages else []
-    empty = _render(run, views, drawn_charts, "")
-    data = _fitting(views, drawn_charts, largest - len(empty.encode()))
-    return _render(run, views, drawn_charts, data)
+            making += _round_charts(one, drawn, responses)
+    sections = [section for section in map(pseudo_section, run.rounds) if section]
+    shown: list[Chart | PseudoSection] = [*_ordered(results), *sections, *_ordered(making)]
+    if stages := charts.stages_chart(run.stages):
+        shown.append(stages)
+    empty = _render(run, views, shown, "")
+    data = _fitting(views, _drawn(shown), largest - len(empty.encode()))
+    return _render(run, views, shown, data)
 
 
 def embedded(value: Any) -> str:
     """JSON as it may stand inside a script element."""
     return _PLAIN.encode(value).translate(_ESCAPED)
+
+
+def _ordered(made: Sequence[Chart]) -> list[Chart]:
+    return sorted(made, key=lambda chart: ORDER.index(chart.name.split("-")[0]))
+
+
+def _drawn(shown: Sequence[Chart | PseudoSection]) -> list[Chart]:
+    found = (part.chart if isinstance(part, PseudoSection) else part for part in shown)
+    return [chart for chart in found if chart]
 
 
 def _charts(run: RunRecord, found: Compared | None) -> list[Chart]:
@@ -72,8 +86,9 @@ def _charts(run: RunRecord, found: Compared | None) -> list[Chart]:
 
 def _round_charts(found: RoundRecord, drawn: Drawn, responses: Responses) -> list[Chart]:
     clusters = {key: c for step in found.funnel.get("draws", {}) for key, c in responses.clusters(step).items()}
-    made = charts.weights_chart(found, drawn, clusters), charts.funnel_chart(found)
-    return [chart for chart in made if chart]
+    # The answers that a pseudo-label was chosen from are few and of several prompts: they have no entropy to speak of.
+    weights = None if found.pseudo_labels else charts.weights_chart(found, drawn, clusters)
+    return [chart for chart in (weights, charts.funnel_chart(found)) if chart]
 
 
 def _fitting(views: Sequence[View], drawn: Sequence[Chart], room: int) -> str:
@@ -91,12 +106,13 @@ def _packed(views: Sequence[View], drawn: Sequence[Chart], share: float) -> str:
     for view in views:
         items = view.items(int(share * len(view)))
         sides = [printable(side) for side in view.sides]
-        listed.append({"title": view.title, "sides": sides, "items": items, "all": len(view)})
+        named = {"title": view.title, "sides": sides, "pseudo": bool(view.labels)}
+        listed.append({**named, "items": items, "all": len(view)})
     value = {"charts": {chart.name: chart.to_json() for chart in drawn}, "views": listed}
     return _squeezed(_PLAIN.encode(value))
 
 
-def _render(run: RunRecord, views: Sequence[View], drawn: Sequence[Chart], data: str) -> str:
+def _render(run: RunRecord, views: Sequence[View], shown: Sequence[Chart | PseudoSection], data: str) -> str:
     from selftrain.plan import planned_and_true
 
     scripts = [_part("charts.js"), _part("explorer.js")]
@@ -120,7 +136,7 @@ def _render(run: RunRecord, views: Sequence[View], drawn: Sequence[Chart], data:
         level=level,
         figures=tables(run.audit) if run.audit else [],
         found=list(sentences(run.audit)) if run.audit else [],
-        charts=drawn,
+        shown=shown,
         planned=planned_and_true(run.folder),
         views=views,
         settings=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),

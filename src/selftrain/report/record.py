@@ -11,6 +11,7 @@ import yaml
 from selftrain.audit import Audit
 from selftrain.errors import WorkspaceError
 from selftrain.metrics import Metrics
+from selftrain.pseudo_labels import read_pseudo_labels
 from selftrain.run_folder import ended
 from selftrain.store import STEPS, Row, read_parquet
 from selftrain.training_set import kind_in
@@ -37,6 +38,8 @@ class RoundRecord:
     """What the rows of its training set are called."""
     rows: tuple[Row, ...]
     """`problem` and `weight` of each, and in `sides` the ids of its responses by the side they are on, "" in a row."""
+    pseudo_labels: tuple[Row, ...] = ()
+    """Rows of pseudo_labels.parquet, if the recipe made pseudo-labels."""
 
     @property
     def judged(self) -> bool:
@@ -117,7 +120,7 @@ def read_run(folder: Path) -> RunRecord:
 
 def _round(folder: Path, number: int) -> RoundRecord:
     place = folder / "rounds" / f"{number:02d}"
-    trained = place / "training.parquet"
+    trained, labels = place / "training.parquet", place / "pseudo_labels.parquet"
     return RoundRecord(
         number=number,
         funnel=_json(place / "funnel.json", *FUNNEL),
@@ -125,6 +128,7 @@ def _round(folder: Path, number: int) -> RoundRecord:
         facts=_json(place / "round.json", "promoted", "reason"),
         noun=kind_in(trained).noun if trained.exists() else "training rows",
         rows=_rows(trained) if trained.exists() else (),
+        pseudo_labels=tuple(read_pseudo_labels(labels)) if labels.exists() else (),
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Shown:
     text: str
     finish: str
     mark: str
-    """right, wrong or unjudged."""
+    """right, wrong or unjudged; of a pseudo-label outside the probe empty."""
     answer: str | None
     reason: str
 
@@ -63,9 +64,21 @@ class Responses:
         for row in _rows(path, [*columns]) if path else ():
             problem = asked.get(row["problem"])
             if problem is not None and row["index"] < each:
-                said = found.get(judgement_key(row["id"], problem)) or found.get(reading_key(row["id"], problem))
+                said = self._said(found, judgement_key(row["id"], problem)) or self._said(
+                    found, reading_key(row["id"], problem)
+                )
                 if said:
                     yield row, said
+
+    def _said(self, own: Mapping[str, Row], key: str) -> Row | None:
+        """What was said under a key of a sample step's own responses, or of gathered ones."""
+        return own.get(key) or self._gathered.get(key)
+
+    @cached_property
+    def _gathered(self) -> dict[str, Row]:
+        """What was said of responses that were gathered from several sample steps: no step has the name of those."""
+        apart = [path for of, paths in self._judged.items() if of not in self._steps for path in paths]
+        return {row["id"]: row for path in apart for row in _rows(path)}
 
     def clusters(self, step: str) -> dict[str, list[int]]:
         """Clusters of answers by `cluster_key`, for the responses of a sample step."""

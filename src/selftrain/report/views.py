@@ -1,12 +1,14 @@
 """What the explorer of a page lists: problems with their responses, as plain JSON values ready to be shown."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from selftrain.audit import Audit
 from selftrain.report.changes import Change, changes
+from selftrain.report.pseudo import confident, ranked
 from selftrain.report.record import RoundRecord, RunRecord
 from selftrain.report.responses import Drawn, Responses, Shown
 from selftrain.report.words import clipped
@@ -30,6 +32,8 @@ class View:
     """One a side."""
     uses: Mapping[str, Sequence[tuple[str, float]]]
     """How responses were trained on, by id: the side of each row that one is in, and the row's weight."""
+    labels: Mapping[str, Row] = field(default_factory=dict)
+    """In a list of pseudo-labels the row of each by its response's id."""
 
     def items(self, most: int) -> list[list[Any]]:
         """The first problems that have responses: id, part, family, level, question, gold and the sides."""
@@ -57,11 +61,12 @@ class View:
         answer = None if shown.answer is None else clipped(shown.answer, SHORT)
         return [
             clipped(shown.text, LONGEST),
-            shown.mark[0],
+            shown.mark[:1],
             answer,
             int(shown.finish == "length"),
             clipped(shown.reason, SHORT),
             [[side, round(weight, 4)] for side, weight in self.uses.get(shown.id, ())],
+            *([_facts(self.labels[shown.id])] if shown.id in self.labels else ()),
         ]
 
 
@@ -100,22 +105,50 @@ def compared_responses(run: RunRecord, responses: Responses) -> Compared | None:
 
 def trained(run: RunRecord, found: RoundRecord, drawn: Drawn) -> View:
     """The training problems of a round with the responses drawn and how they were trained on."""
-    uses: dict[str, list[tuple[str, float]]] = {}
-    for row in found.rows:
-        for side, response in row["sides"].items():
-            uses.setdefault(response, []).append((side, row["weight"]))
-    problems = tuple(row for row in run.problems if row["part"] == "train")
-    return View(f"round {found.number}: training problems", ("drawn for training",), problems, (drawn,), uses)
+    title = f"round {found.number}: training problems"
+    return View(title, ("drawn for training",), _training(run), (drawn,), _uses(found))
+
+
+def pseudo_labelled(run: RunRecord, found: RoundRecord) -> View:
+    """The training problems of a round with their pseudo-labels, the most confident first, what has no rank last."""
+    drawn = {row["problem"]: (_pseudo_response(row),) for row in found.pseudo_labels}
+    nll = {row["problem"]: row["nll"] if ranked(row) else math.inf for row in found.pseudo_labels}
+    problems = sorted((row for row in _training(run) if row["id"] in drawn), key=lambda row: nll[row["id"]])
+    labels = {row["response"]: row for row in found.pseudo_labels}
+    title = f"round {found.number}: pseudo-labels"
+    return View(title, ("pseudo-response",), tuple(problems), (drawn,), _uses(found), labels)
 
 
 def drawn_for_training(run: RunRecord, found: RoundRecord, responses: Responses) -> Drawn:
     """The responses to training problems that a round's recipe drew, over all its draws."""
-    problems = [row for row in run.problems if row["part"] == "train"]
+    problems = _training(run)
     parts = [responses.drawn(step, each, problems) for step, each in found.funnel.get("draws", {}).items()]
     return {name: sum((part.get(name, ()) for part in parts), ()) for name in _names(parts)}
 
 
 SIDES = ("before", "after")
+
+
+def _training(run: RunRecord) -> tuple[Row, ...]:
+    return tuple(row for row in run.problems if row["part"] == "train")
+
+
+def _uses(found: RoundRecord) -> dict[str, list[tuple[str, float]]]:
+    uses: dict[str, list[tuple[str, float]]] = {}
+    for row in found.rows:
+        for side, response in row["sides"].items():
+            uses.setdefault(response, []).append((side, row["weight"]))
+    return uses
+
+
+def _pseudo_response(row: Row) -> Shown:
+    return Shown(row["response"], row["text"], "", row["judgement"] or "", row["answer"], "")
+
+
+def _facts(label: Row) -> list[Any]:
+    """Of a pseudo-label: whether it was kept, its mean negative log-likelihood, and who wrote it."""
+    nll = round(label["nll"], 4) if confident(label) else None
+    return [int(label["kept"]), nll, clipped(label["source"], SHORT)]
 
 
 def _side(responses: Responses, audit: Audit, name: str, problems: Sequence[Row]) -> Drawn:

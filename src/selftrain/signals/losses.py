@@ -5,18 +5,21 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+SENTINEL = -1000.0
+"""From here down a log-probability is none: it stands for one that an engine did not give, such as -9999."""
+
 
 def mean_nll(logprobs: ArrayLike) -> float:
     """Mean negative log-likelihood of a completion, in nats a token.
 
-    `logprobs` are natural-log probabilities, shape [tokens]; without tokens the mean is nan.
+    `logprobs` are natural-log probabilities, shape [tokens]; without tokens, or with one that is none, the mean is nan.
     Source: SemiEvol, arXiv 2410.14745, the confidence `H_j` of a pseudo-response.
     """
     values = np.asarray(logprobs, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError("logprobs must be a flat list")
     # `0.0 -` rather than a sign, so that certainty is 0.0 and not -0.0.
-    return 0.0 - float(values.mean()) if values.size else math.nan
+    return 0.0 - float(values.mean()) if values.size and values.min() > SENTINEL else math.nan
 
 
 def ds_weight(losses: ArrayLike, valid_loss: float) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ def check_needs(variants: Sequence[Variant]) -> None:
         for one in alike:
             judge = one.config.judge.name or task.judge
             with _naming(one):
-                Labels.of(task, one.options.reads, one.config.recipe.name, judge)
+                one.options.check(Labels.of(task, one.options.reads, one.config.recipe.name, judge))
                 one.options.digests()
 
 

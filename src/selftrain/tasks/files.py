@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from selftrain.errors import DataError
 from selftrain.records import Problem
-from selftrain.tasks.tables import number_text, read_rows
-from selftrain.tasks.task import REQUIRED, SPLITS, Suite, Task, make_task, shuffled, unique
+from selftrain.tasks.choices import choice_problem
+from selftrain.tasks.cut import CutOptions, cut, missing_split, pooled
+from selftrain.tasks.tables import answer_value, read_rows, text_value
+from selftrain.tasks.task import SPLITS, Suite, Task, check_disjoint, count, make_task, shuffled, unique
 from selftrain.validation import Options, parse
 
 ROLES = ("system", "user", "assistant")
@@ -21,22 +23,26 @@ class Columns(Options):
     question: str = "question"
     """Text, or in JSONL and Parquet a list of chat messages (`role`, `content`), the last by the user."""
     answer: str = "answer"
-    """The gold answer, a text or a number."""
+    """The gold answer, a text or a number; of a row with options, the label or the text of one of them, or its place
+    counted from 0 as a whole number (see `choice_problem`)."""
     level: str = "level"
     """A label of difficulty."""
     rationale: str = "rationale"
     """A worked solution that ends in the answer."""
+    options: str = "options"
+    """What a multiple-choice question lets choose from: a list of texts, a mapping of labels to texts, a list of
+    `{label, text}`, or `{text: [...], label: [...]}`; in CSV any of them as JSON."""
 
 
-class FilesOptions(Options):
-    """Files of problems: one for each split, or one `path` cut up by `ratios`."""
+class FilesOptions(CutOptions):
+    """Files of problems: one for each split, or one `path` cut up by `ratios` or `sizes`."""
 
     path: Path | None = None
     """One file of all problems."""
-    ratios: dict[str, float] = Field(default_factory=dict)
-    """Share of each split of `path`, such as `{train: .6, select: .1, test: .3}`; they add up to 1."""
     train: Path | None = None
     """File of the training problems."""
+    unlabelled: Path | None = None
+    """Another name of `train`, beside `labelled`."""
     select: Path | None = None
     """File of the problems for promotion and choices."""
     test: Path | None = None
@@ -45,41 +51,44 @@ class FilesOptions(Options):
     """File of demonstrations."""
     valid: Path | None = None
     """File of problems with rationales, for the valid loss of IWSI."""
+    labelled: Path | None = None
+    """File of problems whose gold answers a recipe may read, beside unlabelled training problems."""
+    probe: Annotated[float, Field(ge=0, lt=1)] = 0
+    """Share of the labelled problems to hold back: they become training problems whose gold answers the report alone
+    reads, to tell how right the pseudo-labels are."""
     suites: dict[str, Path] = Field(default_factory=dict)
     """Files of out-of-distribution problems by suite name; each is halved into select and test."""
-    judge: str = "exact"
-    """Judge of the answers: `exact`, `number`, `math`, or the import path of your own."""
+    judge: str | None = None
+    """Judge of the answers: `choice`, `exact`, `number`, `math`, or the import path of your own; if not given `choice`
+    where questions have options, else `exact`."""
     columns: Columns = Columns()
     """Names of the columns."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "FilesOptions":
         given = self.split_files()
-        unknown = [split for split in self.ratios if split not in SPLITS]
-        if unknown:
-            raise ValueError(f"ratios has an unknown split {unknown[0]}: known are {', '.join(SPLITS)}")
-        if self.path is not None and (given or not self.ratios):
-            raise ValueError("path goes with ratios, and not with files for splits")
-        if self.path is None and self.ratios:
-            raise ValueError("ratios need a path: the one file they cut up")
-        missing = [split for split in REQUIRED if split not in (self.ratios or given)]
-        if missing:
-            raise ValueError(f"{missing[0]} is missing: give train, select and test, or path and ratios")
-        shares = self.ratios.values()
-        if shares and not (min(shares) > 0 and abs(sum(shares) - 1) < 1e-6):
-            raise ValueError(f"ratios must be above 0 and add up to 1, they add up to {sum(shares):g}")
+        if self.train is not None and self.unlabelled is not None:
+            raise ValueError("train and unlabelled are the same split: give one of the two")
+        if self.path is not None and (given or not self.parts):
+            raise ValueError("path goes with ratios or sizes, and not with files for splits")
+        if self.path is None and self.parts:
+            raise ValueError("ratios and sizes need a path: the one file they cut up")
+        if missing := missing_split(self.parts or given):
+            raise ValueError(f"{missing} is missing: give train, select and test, or path and ratios")
+        if self.probe and "labelled" not in (self.parts or given):
+            raise ValueError("probe needs a labelled split: it is a share of its problems")
         return self
 
     def split_files(self) -> dict[str, Path]:
         """The files given for splits."""
-        files = {split: getattr(self, split) for split in SPLITS}
+        files = {split: getattr(self, split) for split in SPLITS} | {"train": self.train or self.unlabelled}
         return {split: file for split, file in files.items() if file is not None}
 
 
 def files_task(options: Mapping[str, Any], seed: int) -> Task:
     """Problems from files; a question twice in one file is dropped, one in two split files is a DataError.
 
-    What is cut up (`path` by `ratios`, a suite into halves) is first put in an order fixed by seed and
+    What is cut up (`path` by `ratios` or `sizes`, a suite into halves) is first put in an order fixed by seed and
     questions, so that the order of the rows does not matter.
 
     Raises ConfigError for options, DataError for files.
@@ -87,30 +96,41 @@ def files_task(options: Mapping[str, Any], seed: int) -> Task:
     chosen = parse(FilesOptions, options, "task.options")
     notes: list[str] = []
     if chosen.path is not None:
-        splits = _cut(_in_order(chosen.path, chosen.columns, seed, notes), chosen.ratios)
+        splits = cut(_in_order(chosen.path, chosen.columns, seed, notes), chosen, str(chosen.path))
     else:
         files = chosen.split_files()
         splits = {split: list(read_problems(file, chosen.columns)) for split, file in files.items()}
+    if chosen.probe:
+        check_disjoint("files", splits.items())  # a question of both splits would be dropped as a duplicate below
+        splits = _held_back(splits, chosen.probe, seed, notes)
     suites = {name: _halves(_in_order(file, chosen.columns, seed, notes)) for name, file in chosen.suites.items()}
-    return make_task("files", splits=splits, suites=suites, judge=chosen.judge, notes=notes)
+    choices = any(problem.options for problems in splits.values() for problem in problems)
+    judge = chosen.judge or ("choice" if choices else "exact")
+    return make_task("files", splits=splits, suites=suites, judge=judge, notes=notes)
+
+
+def _held_back(
+    splits: Mapping[str, list[Problem]], probe: float, seed: int, notes: list[str]
+) -> dict[str, list[Problem]]:
+    """The splits with a share of the labelled problems among those of `train`, in an order fixed by the seed."""
+    labelled, more = unique(splits["labelled"], "labelled")
+    size = round(probe * len(labelled))
+    if not 0 < size < len(labelled):
+        raise DataError(
+            f"files: a probe of {probe:g} holds back {size} of {count(len(labelled), 'labelled problem')}: "
+            "it and labelled need at least one each"
+        )
+    held = shuffled(labelled, seed)[:size]
+    taken = {problem.id for problem in held}
+    left = [problem for problem in labelled if problem.id not in taken]
+    notes += [*more, f"{count(size, 'labelled problem')} held back as a probe: read by the report alone"]
+    return {**splits, "labelled": left, "train": shuffled([*splits["train"], *held], seed)}
 
 
 def _in_order(path: Path, columns: Columns, seed: int, notes: list[str]) -> list[Problem]:
-    problems, more = unique(list(read_problems(path, columns)), str(path))
+    problems, more = pooled(list(read_problems(path, columns)), str(path), seed)
     notes += more
-    return shuffled(problems, seed)
-
-
-def _cut(problems: list[Problem], ratios: Mapping[str, float]) -> dict[str, list[Problem]]:
-    """Consecutive slices whose sizes follow the ratios to within one problem."""
-    cut: dict[str, list[Problem]] = {}
-    share, start = 0.0, 0
-    for split, ratio in ratios.items():
-        share += ratio
-        end = round(share * len(problems))
-        cut[split] = problems[start:end]
-        start = end
-    return cut
+    return problems
 
 
 def _halves(problems: list[Problem]) -> Suite:
@@ -126,10 +146,14 @@ def read_problems(path: Path, columns: Columns | None = None) -> Iterable[Proble
         if question is None:
             raise DataError(_without_question(place, row, columns.question))
         turns = _turns(question, place)
-        answer = _gold(row.get(columns.answer), f"{place}, column {columns.answer}")
-        level = _text(row.get(columns.level), f"{place}, column {columns.level}")
-        rationale = _text(row.get(columns.rationale), f"{place}, column {columns.rationale}")
-        yield Problem.make(turns, gold=answer, level=level, rationale=rationale)
+        answer, options = row.get(columns.answer), row.get(columns.options)
+        level = text_value(row.get(columns.level), f"{place}, column {columns.level}")
+        rationale = text_value(row.get(columns.rationale), f"{place}, column {columns.rationale}")
+        if options is not None:
+            yield choice_problem(turns, options, answer, place, level=level, rationale=rationale)
+            continue
+        gold = answer_value(answer, f"{place}, column {columns.answer}")
+        yield Problem.make(turns, gold=gold, level=level, rationale=rationale)
 
 
 def _without_question(place: str, row: Mapping[str, Any], column: str) -> str:
@@ -141,7 +165,7 @@ def _without_question(place: str, row: Mapping[str, Any], column: str) -> str:
 
 def _turns(question: object, place: str) -> list[dict[str, str]]:
     if not isinstance(question, list):
-        content = _text(question, f"{place}, the question")
+        content = text_value(question, f"{place}, the question")
         if content is None:
             raise DataError(f"{place} has no question: it is empty")
         return [{"role": "user", "content": content}]
@@ -153,26 +177,7 @@ def _turns(question: object, place: str) -> list[dict[str, str]]:
 
 def _turn(message: object, place: str) -> dict[str, str]:
     role = message.get("role") if isinstance(message, Mapping) else None
-    content = _text(message.get("content"), f"{place}, a message") if isinstance(message, Mapping) else None
+    content = text_value(message.get("content"), f"{place}, a message") if isinstance(message, Mapping) else None
     if role not in ROLES or content is None:
         raise DataError(f"{place}: a message needs a text and a role among {', '.join(ROLES)}")
     return {"role": str(role), "content": content}
-
-
-def _gold(value: object, place: str) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return number_text(value, place)
-    return _text(value, place)
-
-
-def _text(value: object, place: str) -> str | None:
-    """A non-empty text, or None for nothing; anything else, and what no tokenizer takes, is refused."""
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise DataError(f"{place} holds {type(value).__name__} {str(value)[:40]!r}: wanted text in quotes")
-    if "\0" in value:
-        raise DataError(f"{place} holds a null character: remove it")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"{place} holds half a surrogate pair: write the character whole")
-    return value if value.strip() else None

@@ -1,18 +1,18 @@
 """GSM8K: grade-school word problems whose answers are one number."""
 
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from selftrain.errors import ConfigError, DataError, MissingExtraError
+from selftrain.errors import DataError
 from selftrain.records import Problem
-from selftrain.tasks.tables import read_rows
+from selftrain.tasks.published import published_rows
 from selftrain.tasks.task import Task, make_task, shuffled, unique
 from selftrain.validation import Options, parse
 
+FILES = {"train": ["train.jsonl"], "test": ["test.jsonl"]}
 FINAL = re.compile(r"####\s*\$?(-?[\d,]*\.?\d+)\s*$")
 CALCULATION = re.compile(r"<<[^<>\n]*>>")
 
@@ -30,17 +30,19 @@ class Gsm8kOptions(Options):
     """Problems of the original test set; all when not given."""
     shots: Annotated[int, Field(ge=0)] = 8
     """Demonstrations, cut from the original training set."""
+    labelled: Annotated[int, Field(ge=0)] = 0
+    """Problems whose gold answers a recipe may read, beside unlabelled ones; cut from the original training set."""
     valid: Annotated[int, Field(ge=0)] = 0
     """Problems for the valid loss of IWSI, cut from the original training set."""
 
 
 def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
-    """GSM8K with `select`, `shots` and `valid` cut from its training set.
+    """GSM8K with `select`, `shots`, `labelled` and `valid` cut from its training set.
 
-    The training set is put in a seeded order and cut into select, shots and train in turn; valid is cut from its end.
-    So raising `train`, `valid` or `test` moves no question of another split. The gold answer is the number after
-    `####` without thousands separators; the rationale is the text before it, without calculator annotations, and a
-    last line that states the answer.
+    The training set is put in a seeded order and cut into select, shots, labelled and train in turn; valid is cut from
+    its end. So raising `train`, `valid` or `test` moves no question of another split. The gold answer is the number
+    after `####` without thousands separators; the rationale is the text before it, without calculator annotations, and
+    a last line that states the answer.
     """
     chosen = parse(Gsm8kOptions, options, "task.options")
     train, train_notes = unique(_problems(chosen.path, "train"), "the original training set")
@@ -54,15 +56,17 @@ def gsm8k_task(options: Mapping[str, Any], seed: int) -> Task:
 
 
 def _splits(chosen: Gsm8kOptions, free: list[Problem], test: list[Problem]) -> dict[str, list[Problem]]:
-    left = free[chosen.select + chosen.shots :]
+    after = free[chosen.select + chosen.shots :]
+    left = after[chosen.labelled :]
     splits = {
         "train": _first(left[: max(len(left) - chosen.valid, 0)], chosen.train, "train", "beside the other splits"),
         "select": _first(free, chosen.select, "select", "in the training set"),
         "test": _first(test, chosen.test, "test", "in the test set"),
         "shots": _first(free[chosen.select :], chosen.shots, "shots", "after select"),
     }
-    valid = _first(left[::-1], chosen.valid, "valid", "after select and shots")
-    return {**splits, "valid": valid} if valid else splits
+    valid = _first(left[::-1], chosen.valid, "valid", "after select, shots and labelled")
+    labelled = _first(after, chosen.labelled, "labelled", "after select and shots")
+    return splits | {split: part for split, part in {"valid": valid, "labelled": labelled}.items() if part}
 
 
 def _first(problems: list[Problem], size: int | None, split: str, where: str) -> list[Problem]:
@@ -73,7 +77,7 @@ def _first(problems: list[Problem], size: int | None, split: str, where: str) ->
 
 def _problems(path: str, split: str) -> list[Problem]:
     problems = []
-    for place, row in _rows(path, split):
+    for place, row in published_rows(path, "main", split, FILES):
         question, answer = row.get("question"), row.get("answer")
         final = FINAL.search(answer) if isinstance(answer, str) else None
         if not isinstance(question, str) or not isinstance(answer, str) or final is None:
@@ -83,28 +87,3 @@ def _problems(path: str, split: str) -> list[Problem]:
         rationale = f"{worked}\nThe answer is {gold}.".lstrip()
         problems.append(Problem.make(question, gold=gold, rationale=rationale))
     return problems
-
-
-def _rows(path: str, split: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        return read_rows(folder / f"{split}.jsonl")
-    if path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise ConfigError(f"task.options.path: there is no folder {path} (with train.jsonl and test.jsonl)")
-    return ((f"{path} {split} row {i}", row) for i, row in enumerate(_hub_rows(path, split), start=1))
-
-
-def _hub_rows(name: str, split: str) -> Iterable[Mapping[str, Any]]:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise MissingExtraError("datasets", "tasks") from None
-    try:
-        rows: Iterable[Mapping[str, Any]] = load_dataset(name, "main", split=split)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"{name} cannot be read from the hub ({reason}): "
-            "check the name and the connection, or name a folder with train.jsonl and test.jsonl"
-        ) from error
-    return rows

@@ -9,18 +9,27 @@ from selftrain.errors import ConfigError, DataError, SelftrainError
 from selftrain.imports import is_import_path, load_object
 from selftrain.tasks.files import files_task
 from selftrain.tasks.gsm8k import gsm8k_task
+from selftrain.tasks.multiple_choice import arc_task, commonsense_qa_task, mmlu_task
 from selftrain.tasks.reasoning_gym import reasoning_gym_task
 from selftrain.tasks.task import Task, quoted
 from selftrain.validation import Options
 
-BUILT_IN = {"files": files_task, "gsm8k": gsm8k_task, "reasoning_gym": reasoning_gym_task}
+BUILT_IN = {
+    "arc": arc_task,
+    "commonsense_qa": commonsense_qa_task,
+    "files": files_task,
+    "gsm8k": gsm8k_task,
+    "mmlu": mmlu_task,
+    "reasoning_gym": reasoning_gym_task,
+}
 
 
 class TaskConfig(Options):
     """Which problems a run uses."""
 
     name: str
-    """`reasoning_gym:FAMILY`, `reasoning_gym`, `gsm8k`, `files`, or the import path of your own function."""
+    """`reasoning_gym:FAMILY`, `reasoning_gym`, `gsm8k`, `arc`, `commonsense_qa`, `mmlu`, `files`, or the import path of
+    your own function."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the task; each task knows its own."""
 
@@ -70,6 +79,8 @@ def _check_texts(spec: str, task: Task) -> None:
                         f"{spec}: the {name} of {quoted(problem)} in {part} is of type {type(value).__name__}: "
                         "give it as text, such as '2'"
                     )
+            if not all(isinstance(option, str) for option in problem.options):
+                raise DataError(f"{spec}: an option of {quoted(problem)} in {part} is no text: give each as text")
 
 
 def _place(error: Exception) -> str:

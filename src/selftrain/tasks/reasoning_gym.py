@@ -49,6 +49,8 @@ class ReasoningGymOptions(Options):
     """Problems per family for the final comparison."""
     shots: Size = 4
     """Demonstrations per family."""
+    labelled: Size = 0
+    """Problems per family whose gold answers a recipe may read, beside unlabelled training problems."""
     suites: dict[str, SuiteOptions] = Field(default_factory=dict)
     """Out-of-distribution suites by name."""
 
@@ -56,7 +58,7 @@ class ReasoningGymOptions(Options):
 def reasoning_gym_task(options: Mapping[str, Any], seed: int, family: str | None = None) -> Task:
     """Problems of one family, or of each of the `families` in the options.
 
-    A family's questions are drawn in a fixed order: test, select, each suite's test and select, shots, train.
+    A family's questions are drawn in a fixed order: test, select, each suite's test and select, shots, labelled, train.
     So raising `train` moves no question, and no size moves a question of a part drawn before it.
     Raises ConfigError for unknown families and options, DataError when a family holds too few questions.
     """
@@ -70,11 +72,11 @@ def reasoning_gym_task(options: Mapping[str, Any], seed: int, family: str | None
     streams = {
         name: Stream(name, settings or {}, seed_from([seed, "main"]), seen[name]) for name, settings in families.items()
     }
-    asked = chosen.test + chosen.select + chosen.shots + chosen.train
+    asked = chosen.test + chosen.select + chosen.shots + chosen.labelled + chosen.train
     _draw(drawn, streams, {"test": chosen.test, "select": chosen.select}, asked)
     for suite_name, suite in chosen.suites.items():
         _draw_suite(drawn, suite_name, suite, seed, seen)
-    _draw(drawn, streams, {"shots": chosen.shots, "train": chosen.train}, asked)
+    _draw(drawn, streams, {"shots": chosen.shots, "labelled": chosen.labelled, "train": chosen.train}, asked)
     return _task(f"reasoning_gym:{family}" if family else "reasoning_gym", chosen, drawn, seed)
 
 
@@ -130,7 +132,8 @@ def _task(name: str, options: ReasoningGymOptions, drawn: Drawn, seed: int) -> T
         )
         for suite in options.suites
     }
-    splits = {split: ordered[split] for split in ("train", "select", "test", "shots")}
+    named = ("train", "select", "test", "shots", *(["labelled"] if options.labelled else []))
+    splits = {split: ordered[split] for split in named}
     return make_task(name, splits=splits, suites=suites, judge="reasoning_gym")
 
 

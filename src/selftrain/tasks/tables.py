@@ -47,6 +47,26 @@ def number_text(value: float, place: str) -> str:
     return str(int(value)) if abs(value) < _EXACT and value == int(value) else str(value)
 
 
+def text_value(value: object, place: str) -> str | None:
+    """A non-empty text, or None for nothing. Raises DataError for anything else, and for what no tokenizer takes."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise DataError(f"{place} holds {type(value).__name__} {str(value)[:40]!r}: wanted text in quotes")
+    if "\0" in value:
+        raise DataError(f"{place} holds a null character: remove it")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"{place} holds half a surrogate pair: write the character whole")
+    return value if value.strip() else None
+
+
+def answer_value(value: object, place: str) -> str | None:
+    """A text or a number as text, or None for nothing. Raises DataError for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value, place)
+    return text_value(value, place)
+
+
 def _some(rows: Placed, path: Path) -> Placed:
     empty = True
     for row in rows:

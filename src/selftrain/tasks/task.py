@@ -7,9 +7,9 @@ from selftrain.digest import digest, seed_from
 from selftrain.errors import DataError
 from selftrain.records import Problem
 
-SPLITS = ("train", "select", "test", "shots", "valid")
+SPLITS = ("train", "select", "test", "shots", "valid", "labelled")
 REQUIRED = ("train", "select", "test")
-GOLD_JUDGES = ("exact", "math", "number")
+GOLD_JUDGES = ("choice", "exact", "math", "number")
 """The judges that compare with a gold answer; reasoning_gym's scorers and a user's own may do without."""
 
 
@@ -28,7 +28,8 @@ class Task:
     name: str
     splits: Mapping[str, tuple[Problem, ...]]
     """Keys among `train`, `select` (promotion and choices), `test` (read once), `shots` (demonstrations), `valid`
-    (problems with rationales, for the valid loss of IWSI)."""
+    (problems with rationales, for the valid loss of IWSI), `labelled` (problems whose gold answers a recipe may read;
+    those of `train` are then the unlabelled ones)."""
     suites: Mapping[str, Suite] = field(default_factory=dict)
     judge: str
     """Judge spec: a known name, or the import path of a user's own."""
@@ -60,8 +61,9 @@ def make_task(
 
     A question repeated inside one part is kept once and counted in the notes. Raises DataError when two parts
     share a question, when a split (other than `shots`) or a half of a suite is empty, when gold answers are missing
-    that the judge needs, or rationales of `valid`. Only `train` may go without any gold answer, for recipes that
-    learn from no labels.
+    that the judge needs or those of `labelled`, rationales of `valid`, or options, which the judge `choice` needs. Only
+    `train` may go without any gold answer, for recipes that learn from no labels; beside a `labelled` split it may have
+    some: no recipe reads them, and the report tells from them how right the pseudo-labels are.
     """
     for split in splits:
         if split not in SPLITS:
@@ -77,13 +79,13 @@ def make_task(
         test, more_test = unique(suite.test, f"suite {suite_name}, test")
         halves[suite_name] = Suite(select=select, test=test)
         told += more_select + more_test
-    if kept.get("train") and all(problem.gold is None for problem in kept["train"]):
-        told.append("train has no gold answers: only recipes that need no labels can learn from it")
+    told += _without_golds(kept)
     task = Task(name=name, splits=kept, suites=halves, judge=judge, notes=tuple(told))
     _check_filled(task)
-    _check_disjoint(task)
+    check_disjoint(name, task.parts())
     _check_golds(task)
     _check_rationales(task)
+    _check_options(task)
     return task
 
 
@@ -128,25 +130,36 @@ def _check_filled(task: Task) -> None:
         raise DataError(f"{task.name}: {empty[0]} has no problems: give it at least one")
 
 
-def _check_disjoint(task: Task) -> None:
+def check_disjoint(name: str, parts: Iterable[tuple[str, Sequence[Problem]]]) -> None:
+    """Raise DataError, in the name of a task, when two of its parts share a question."""
     owner: dict[str, str] = {}
-    for part, problems in task.parts():
+    for part, problems in parts:
         shared = [problem for problem in problems if problem.id in owner]
         if shared:
             other = owner[shared[0].id]
             raise DataError(
-                f"{task.name}: {count(len(shared), 'question')} of {part} also in other parts, such as "
+                f"{name}: {count(len(shared), 'question')} of {part} also in other parts, such as "
                 f"{quoted(shared[0])} in {other}: remove them from one of the two"
             )
         owner.update((problem.id, part) for problem in problems)
 
 
+def _without_golds(splits: Mapping[str, Sequence[Problem]]) -> list[str]:
+    """What a reader should know of training problems without any gold answer."""
+    train = splits.get("train", ())
+    if not train or any(problem.gold is not None for problem in train):
+        return []
+    if "labelled" in splits:
+        return ["train has no gold answers: no report can tell how right its pseudo-labels are"]
+    return ["train has no gold answers: only recipes that need no labels can learn from it"]
+
+
 def _check_golds(task: Task) -> None:
-    if task.judge not in GOLD_JUDGES:
-        return
     for part, problems in task.parts():
         bare = [problem for problem in problems if problem.gold is None]
-        if bare and not (part == "train" and len(bare) == len(problems)):
+        unlabelled = part == "train" and ("labelled" in task.splits or len(bare) == len(problems))
+        needed = part == "labelled" or (task.judge in GOLD_JUDGES and not unlabelled)
+        if bare and needed:
             raise DataError(
                 f"{task.name}: {count(len(bare), 'problem')} of {part} without a gold answer, such as "
                 f"{quoted(bare[0])}: give each an answer or remove it"
@@ -161,3 +174,15 @@ def _check_rationales(task: Task) -> None:
             f"{task.name}: {count(len(bare), 'problem')} of valid without a rationale, such as {quoted(bare[0])}: "
             "give each a worked solution that ends in the answer or remove it"
         )
+
+
+def _check_options(task: Task) -> None:
+    if task.judge != "choice":
+        return
+    for part, problems in task.parts():
+        bare = [problem for problem in problems if not problem.options]
+        if bare:
+            raise DataError(
+                f"{task.name}: {count(len(bare), 'problem')} of {part} without options, such as {quoted(bare[0])}: "
+                "the judge choice needs them, give each its options or name another judge"
+            )

@@ -18,13 +18,13 @@ data.then(({ views }) => {
   function known(item) {
     const [id, part, family, level, question, gold, sides] = item;
     const rates = sides.map((side) => {
-      const judged = side.filter((r) => r[1] !== "u").length;
-      return { right: side.filter((r) => r[1] === "r").length, judged, all: side.length };
+      const count = (mark) => side.filter((r) => r[1] === mark).length;
+      return { right: count("r"), judged: count("r") + count("w"), unjudged: count("u") };
     });
     const suite = part.startsWith("suite ") ? part.slice(6).split(", ").slice(0, -1).join(", ") : "";
     const group = [suite, family, level].filter(Boolean).join(", ");
     const every = sides.flat();
-    const text = [id, question, gold, ...every.map((r) => r[0]), ...every.map((r) => r[2] ?? "")].join("\n").toLowerCase();
+    const text = [id, question, gold, ...every.flatMap((r) => [r[0], r[2] ?? "", r[6]?.[2] ?? ""])].join("\n").toLowerCase();
     return { id, group, question, gold, sides, rates, text, every };
   }
   const share = (rate) => (rate.judged ? rate.right / rate.judged : NaN);
@@ -53,9 +53,20 @@ data.then(({ views }) => {
     "all right": (p) => p.rates[0].judged > 0 && p.rates[0].right === p.rates[0].judged,
     ...COMMON,
   };
+  const PSEUDO = {
+    "all": () => true,
+    "kept": (p) => p.every.some((r) => r[6][0]),
+    "dropped": (p) => p.every.some((r) => !r[6][0]),
+    "right": (p) => solved(p, 0),
+    "wrong": (p) => p.rates[0].judged > 0 && !solved(p, 0),
+    "not in the probe": (p) => p.every.some((r) => !r[1]),
+    "no answer": (p) => p.every.some((r) => r[2] === null),
+    "no finite confidence": (p) => p.every.some((r) => r[6][1] === null),
+    "with an unjudged response": COMMON["with an unjudged response"],
+  };
   const lists = views.map((view) => {
     let items = null;
-    const outcomes = view.sides.length > 1 ? PAIR : DRAWN;
+    const outcomes = view.pseudo ? PSEUDO : view.sides.length > 1 ? PAIR : DRAWN;
     return { view, outcomes, items: () => (items ??= view.items.map(known)) };
   });
   const list = () => lists[get("view").selectedIndex];
@@ -87,16 +98,25 @@ data.then(({ views }) => {
   }
 
   function rateText(rate) {
-    const unjudged = rate.all - rate.judged;
-    return `${rate.right} of ${rate.judged}` + (unjudged ? ` (+${unjudged} unjudged)` : "");
+    return `${rate.right} of ${rate.judged}` + (rate.unjudged ? ` (+${rate.unjudged} unjudged)` : "");
+  }
+
+  function nats(nll) {
+    return nll === null ? "no finite confidence" : nll.toFixed(4);
+  }
+
+  // What is said of a pseudo-label.
+  function labelled([kept, nll, source]) {
+    return [kept ? "kept" : "dropped", nll === null ? nats(nll) : `${nats(nll)} nats a token`, source];
   }
 
   function response(r) {
-    const [text, mark, answer, cut, reason, uses] = r;
+    const [text, mark, answer, cut, reason, uses, label] = r;
     const box = make("div", uses.length ? "response used" : "response");
     const head = make("p", "note");
-    head.append(make("span", `chip ${MARKS[mark][0]}`, MARKS[mark][1]));
-    const facts = [answer === null ? "no answer" : `answer ${answer}`, reason, cut ? "cut at the token limit" : "finished"];
+    if (mark) head.append(make("span", `chip ${MARKS[mark][0]}`, MARKS[mark][1]));
+    const facts = [answer === null ? "no answer" : `answer ${answer}`, reason];
+    facts.push(...(label ? labelled(label) : [cut ? "cut at the token limit" : "finished"]));
     facts.push(...uses.map(([side, weight]) => `trained on${side && ` as ${side}`}, weight ${weight}`));
     head.append(" " + facts.filter(Boolean).join(" \u00B7 "));
     const body = make("div", "text", text || "(empty)");
@@ -114,12 +134,31 @@ data.then(({ views }) => {
     const sides = make("div", "sides");
     problem.sides.forEach((responses, i) => {
       const side = make("div");
-      side.append(make("h3", "", `${list().view.sides[i]}: ${rateText(problem.rates[i])} right`), ...responses.map(response));
+      side.append(make("h3", "", list().view.pseudo ? list().view.sides[i] : `${list().view.sides[i]}: ${rateText(problem.rates[i])} right`), ...responses.map(response));
       sides.append(side);
     });
     cell.append(sides, make("p", "note", `problem ${problem.id}`));
     row.append(cell);
     return row;
+  }
+
+  function rated(problem) {
+    const cells = problem.rates.map((rate, i) => {
+      const moved = i === 1 ? change(problem) : 0;
+      const name = moved > 1e-9 ? " rose" : moved < -1e-9 ? " fell" : "";
+      const arrow = moved > 1e-9 ? " \u25B2" : moved < -1e-9 ? " \u25BC" : "";
+      return make("td", "rate" + name, rateText(rate) + arrow);
+    });
+    if (cells.length === 1) {
+      const weights = problem.every.flatMap((r) => r[5]).map(([side, weight]) => `${side} ${weight.toFixed(2)}`.trim());
+      cells.push(make("td", "rate", weights.join(", ")));
+    }
+    return cells;
+  }
+
+  function selected(problem) {
+    const [mark, [kept, nll]] = [problem.every[0][1], problem.every[0][6]];
+    return [mark ? MARKS[mark][1] : "", kept ? "kept" : "dropped", nats(nll)].map((text) => make("td", "rate", text));
   }
 
   function line(problem) {
@@ -131,16 +170,7 @@ data.then(({ views }) => {
     first.append(button);
     const gold = problem.gold.length > 40 ? problem.gold.slice(0, 37) + "..." : problem.gold;
     row.append(first, make("td", "extra", problem.group), make("td", "extra", gold));
-    problem.rates.forEach((rate, i) => {
-      const moved = i === 1 ? change(problem) : 0;
-      const name = moved > 1e-9 ? " rose" : moved < -1e-9 ? " fell" : "";
-      const arrow = moved > 1e-9 ? " \u25B2" : moved < -1e-9 ? " \u25BC" : "";
-      row.append(make("td", "rate" + name, rateText(rate) + arrow));
-    });
-    if (problem.rates.length === 1) {
-      const weights = problem.every.flatMap((r) => r[5]).map(([side, weight]) => `${side} ${weight.toFixed(2)}`.trim());
-      row.append(make("td", "rate", weights.join(", ")));
-    }
+    row.append(...(list().view.pseudo ? selected(problem) : rated(problem)));
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!open));
@@ -153,7 +183,8 @@ data.then(({ views }) => {
   function show() {
     const pages = Math.max(1, Math.ceil(found.length / PAGE));
     const [head] = get("problems").tHead.children.length ? get("problems").tHead.children : [get("problems").tHead.insertRow()];
-    const names = list().view.sides.length > 1 ? ["before", "after"] : ["right", "weight"];
+    const { pseudo, sides } = list().view;
+    const names = pseudo ? ["probe", "selection", "nats a token"] : sides.length > 1 ? ["before", "after"] : ["right", "weight"];
     head.replaceChildren(...["question", "kind", "gold", ...names].map((name, i) => {
       const cell = make("th", i === 1 || i === 2 ? "extra" : "", name);
       cell.scope = "col";
