@@ -110,14 +110,14 @@ def right(pseudo: PseudoAccuracy) -> list[str]:
     """Accuracy on the probe before and after selection, with intervals and counts."""
     shown = []
     for part in (pseudo.before, pseudo.after):
-        share, low, high, n = accuracies(part)
-        shown.append(f"{share:.3f} ({low:.3f} to {high:.3f}, n {n:.0f})" if n else "")
+        low, high = part.interval()
+        shown.append(f"{part.share:.3f} ({low:.3f} to {high:.3f}, n {part.judged})" if part.judged else "")
     return shown
 
 
-def accuracies(part: Accuracy) -> list[float]:
-    """Share, interval and count as plain values."""
-    return [part.share, *part.interval(), part.judged]
+def accuracies(part: Accuracy) -> list[float] | None:
+    """Share, interval and count as plain values; None where nothing was judged."""
+    return [part.share, *part.interval(), part.judged] if part.judged else None
 
 
 if __name__ == "__main__":

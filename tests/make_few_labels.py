@@ -57,11 +57,15 @@ def by_shots(*answers, justified="Answer: D"):
 
 def run(
     says=None, *, recipe="semievol", problems=PROBLEMS, labelled=LABELLED, judge="choice", losses=None, settings=None,
-    **options,
+    room=None, **options,
 ):  # fmt: skip
-    """The training set of a recipe and the round it is made in; `settings` go to `make_round`."""
+    """The training set of a recipe and the round it is made in.
+
+    `settings` go to `make_round`, `room` is the longest sequence that the models read.
+    """
     vectors = dict(sorted(VECTORS.items(), key=lambda item: -len(item[0])))
     verbs = SaidVerbs(says or reasoned("A"), judge=judge, losses=losses, vectors=vectors)
+    verbs.room = room
     round = make_round(problems, verbs=verbs, labels=Labels(labelled=tuple(labelled)), **(settings or {}))
     round.sampling_prompt = PromptConfig(template="Q: {question}")
     found, own = load_recipe(recipe), {"template": TEMPLATE} if recipe == "semievol" else {}

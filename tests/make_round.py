@@ -59,6 +59,7 @@ class ScriptedVerbs:
         self._tokenizer = tokenizer
         self._losses, self._rewards, self._replies = losses or {}, rewards or {}, replies or {}
         self.asked = []
+        self.room = None
         self.questions = []
         self.samplings = []
         self.scored = []
@@ -66,6 +67,9 @@ class ScriptedVerbs:
 
     def renderer(self, model, prompt, shots=None):
         return Renderer(self._tokenizer_or_tiny(), prompt, () if shots is None else shots)
+
+    def context(self, model):
+        return self.room
 
     def sample(self, model, problems, n, *, prompt, sampling, draw, shots=None):
         self.asked.append((model, n, prompt, draw))

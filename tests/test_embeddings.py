@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 
 import numpy as np
 import pytest
 
+from selftrain import digest, embeddings
 from selftrain.embeddings import embedder_digest, load_embedder
 from selftrain.errors import ConfigError, MissingExtraError
 
@@ -82,6 +84,27 @@ def test_minilm_knows_what_is_meant(library):
     four, cat, sum_of, *_ = load_embedder()(TEXTS)
     assert four.shape == (384,)
     assert four @ sum_of > 0.5 > 0.2 > four @ cat
+
+
+def test_files_are_hashed_once_until_they_change(library, folder, tmp_path, monkeypatch):
+    path, hashed = str(changed(folder, tmp_path / "model", "1_Pooling/config.json", {})), []
+
+    def files_digest(paths):
+        hashed.append(sorted(paths))
+        return digest.files_digest(hashed[-1])
+
+    monkeypatch.setattr(embeddings, "files_digest", files_digest)
+    first = embedder_digest(path)
+    assert embedder_digest(path) == first
+    assert len(hashed) == 1
+    weights = tmp_path / "model" / "model.safetensors"
+    stat, content = weights.stat(), bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert embedder_digest(path) != first
+    assert len(hashed) == 2
+    assert weights in hashed[0]
 
 
 def test_pickled_weights_are_not_found(library, folder, tmp_path):

@@ -54,14 +54,23 @@ def test_labels_hold_what_is_read_and_no_more():
     nothing = Labels.of(task, (), "mine", task.judge)
     assert nothing == Labels()
     assert all(not getattr(nothing, part.name) for part in fields(Labels))
-    everything = Labels.of(task, ("gold", "rationales", "valid", "labelled"), "mine", task.judge)
+    everything = Labels.of(task, ("gold", "rationales", "valid"), "mine", task.judge)
     assert everything.gold == {problem.id: problem for problem in task.splits["train"]}
     assert (everything.given, everything.valid) == (task.splits["train"], tuple(VALID))
-    assert everything.labelled == tuple(LABELLED)
+    assert Labels.of(task, {"labelled"}, "mine", task.judge).labelled == tuple(LABELLED)
     parts = (("gold", "gold"), ("rationales", "given"), ("valid", "valid"), ("labelled", "labelled"))
     for label, part in parts:
         found = Labels.of(task, {label}, "mine", task.judge)
         assert [one.name for one in fields(Labels) if getattr(found, one.name)] == [part]
+
+
+@pytest.mark.parametrize("other", ["gold", "rationales"])
+def test_beside_labelled_problems_those_to_train_on_are_unlabelled(other):
+    """So that no recipe sees the answers of the probe."""
+    task = make(labelled=LABELLED)
+    with pytest.raises(ConfigError, match="reads the labelled split and the training problems' labels, too") as e:
+        Labels.of(task, {"labelled", other}, "mine", task.judge)
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("name", LABEL_FREE)

@@ -163,7 +163,7 @@ def test_a_shot_without_an_answer(tokenizer):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"template": "Q:"}, r"template 'Q:' has no \{question\}: put it where the question goes"),
+        ({"template": "Q:"}, r"the template has no \{question\}: put it where the question should stand"),
         ({"stop": ["\n", ""]}, "an empty stop string would end every response: remove it"),
         ({"shots": -1}, "prompt.shots: .* greater than or equal to 0"),
         ({"style": "poem"}, "prompt.style: .* 'chat' or 'plain'"),

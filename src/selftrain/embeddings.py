@@ -4,6 +4,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,7 +70,15 @@ def load_embedder(name: str = DEFAULT_EMBEDDER, *, precision: Literal["bf16", "f
 
 def embedder_digest(name: str) -> str:
     """Digest of the embedder's files, whatever it is called; raises as `embedder_folder` does."""
-    return files_digest(_data_files(embedder_folder(name)))
+    files = _data_files(embedder_folder(name))
+    stats = [path.stat() for path in files]
+    return _digest_of(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)))
+
+
+@cache
+def _digest_of(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Once for files with their sizes and times in nanoseconds: one that changed is read again."""
+    return files_digest(path for path, *_ in files)
 
 
 def embedder_folder(name: str) -> Path:

@@ -39,6 +39,11 @@ class Labels:
                 f"the recipe {recipe} reads {reprlib.repr(reads)}: `reads` of its options is a frozenset among "
                 f"{', '.join(get_args(Label))}"
             )
+        if "labelled" in reads and {"gold", "rationales"} & set(reads):
+            raise ConfigError(
+                f"the recipe {recipe} reads the labelled split and the training problems' labels, too: beside labelled "
+                "problems these are unlabelled, take gold and rationales out of `reads`"
+            )
         train, valid, labelled = (task.splits.get(split, ()) for split in ("train", "valid", "labelled"))
         if "gold" in reads and judge in GOLD_JUDGES and all(problem.gold is None for problem in train):
             raise ConfigError(

@@ -31,8 +31,7 @@ class PromptConfig(Options):
 
     @model_validator(mode="after")
     def _check(self) -> "PromptConfig":
-        if "{question}" not in self.template:
-            raise ValueError(f"template {self.template!r} has no {{question}}: put it where the question goes")
+        holding(self.template, "question")
         if any(not stop for stop in self.stop):
             raise ValueError("an empty stop string would end every response: remove it")
         return self
@@ -140,6 +139,14 @@ def defused(tokenizer: Any, content: str) -> str:
         if token.special:
             content = content.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
     return content
+
+
+def holding(template: str, *names: str) -> str:
+    """The template if it has a `{name}` for each of the names; raises ValueError for one that it has not."""
+    for name in names:
+        if f"{{{name}}}" not in template:
+            raise ValueError(f"the template has no {{{name}}}: put it where the {name} should stand")
+    return template
 
 
 def filled(template: str, **texts: str) -> str:

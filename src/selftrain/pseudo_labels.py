@@ -46,8 +46,11 @@ class PseudoLabel:
     """Whether it is trained."""
 
 
-def save_pseudo_labels(path: Path, labels: Sequence[PseudoLabel], marks: Mapping[str, Mark]) -> None:
-    """Writes pseudo-labels as Parquet; `marks` has the judgements of those whose gold answer is known, by response."""
+def save_pseudo_labels(path: Path, labels: Sequence[PseudoLabel], marks: Mapping[str, Mark]) -> list[Row]:
+    """Writes pseudo-labels as Parquet, and gives its rows.
+
+    `marks` has the judgements of those whose gold answer is known, by response.
+    """
     rows = [
         {
             "problem": label.question.id,
@@ -62,6 +65,7 @@ def save_pseudo_labels(path: Path, labels: Sequence[PseudoLabel], marks: Mapping
         for label in labels
     ]
     write_parquet(path, rows, PSEUDO_LABELS)
+    return rows
 
 
 def read_pseudo_labels(path: Path) -> list[Row]:

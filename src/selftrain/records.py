@@ -277,8 +277,7 @@ def draw(places: list[int], most: int | None, rng: np.random.Generator) -> list[
 
 def given(problem: Problem, text: str) -> Group:
     """A label as a group: its one response is what the task gives, and right."""
-    response = Response(
-        id=f"given-{problem.id}", problem=problem.id, index=0, text=text, tokens=(), logprobs=(), finish="stop"
-    )
+    name = f"given-{digest([problem.id, text])}"
+    response = Response(id=name, problem=problem.id, index=0, text=text, tokens=(), logprobs=(), finish="stop")
     judgement = Judgement(judgement="right", answer=problem.gold, reason="given by the task")
     return Group(problem=problem.without_gold(), responses=(response,), judgements=(judgement,), clusters=(0,))

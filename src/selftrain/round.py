@@ -1,6 +1,7 @@
 """Round: what a recipe may do, from a parent model to a training set. Every verb is a durable step."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -11,7 +12,7 @@ from selftrain.funnel import Funnel
 from selftrain.judges.stated import after_thinking
 from selftrain.labels import Labels
 from selftrain.models import Model
-from selftrain.prompts import PromptConfig, Shots, demonstration
+from selftrain.prompts import PromptConfig, demonstration
 from selftrain.pseudo_labels import PseudoLabel
 from selftrain.records import Groups, Problem, Question, Response, given
 from selftrain.reward_model import RewardModel
@@ -27,6 +28,8 @@ LossOn = Literal["completion", "all"]
 Preference = tuple[Question, Response, Response]
 """A problem with a chosen and a rejected response."""
 Weights = Sequence[float] | np.ndarray | None
+OwnShots = Mapping[str, Sequence[Problem]]
+"""Demonstrations of each problem's own, by its id."""
 
 
 @dataclass(slots=True)
@@ -72,16 +75,29 @@ class Round:
         n: int,
         *,
         prompt: PromptConfig | None = None,
-        shots: Shots | None = None,
+        shots: OwnShots | None = None,
     ) -> Samples:
         """Draws `n` responses to each problem from a model of the run, fresh for this round.
 
-        `shots` are demonstrations other than the task's, as many as the prompt says: the same for all problems, or by
-        their ids.
+        `shots` are demonstrations of each problem's own, by its id, in place of the task's; the prompt says how many.
         """
         samples = self._draw(model, problems, n, prompt or self.sampling_prompt, self.sampling, shots)
         self.funnel.drew(samples)
         return samples
+
+    def too_long(
+        self,
+        problems: Sequence[Question],
+        *,
+        prompt: PromptConfig,
+        shots: OwnShots | None = None,
+    ) -> list[Question]:
+        """Those of the problems whose prompt leaves no room for a response in the model's context; see `sample`."""
+        context = self.verbs.context(self.base)
+        if context is None:
+            return []
+        renderer, room = self.verbs.renderer(self.base, prompt, shots), context - self.sampling.max_tokens
+        return [problem for problem in problems if len(renderer.prompt(problem)) > room]
 
     def ask(
         self, model: Model, questions: Sequence[Question], *, prompt: PromptConfig, sampling: SamplingConfig
@@ -118,7 +134,8 @@ class Round:
         """Log-probabilities (nats) of each response's tokens under a model, given the training prompt.
 
         One list a group, in it one a response; the end marker counts exactly when the response finished. With
-        `loss_on="all"` the prompt's tokens come first, but the very first, which nothing foretells.
+        `loss_on="all"` the prompt's tokens come first, but the very first, which nothing foretells. A response that
+        does not fit into the model's context has none.
         """
         renderer = self.verbs.renderer(model, self.prompt)
         start = None if loss_on == "completion" else 1
@@ -127,9 +144,12 @@ class Round:
             for group in groups
             for r in group.responses
         ]
-        self.funnel.scored(sum(len(context) + len(tokens) for context, tokens in pairs))
-        scores = iter(self.verbs.score(model, pairs))
-        return [[next(scores) for _ in group.responses] for group in groups]
+        room = self.verbs.context(model) or math.inf
+        fit = [len(context) + len(tokens) <= room for context, tokens in pairs]
+        short = [pair for pair, fits in zip(pairs, fit, strict=True) if fits]
+        self.funnel.scored(sum(len(context) + len(tokens) for context, tokens in short))
+        scores, fits = iter(self.verbs.score(model, short)), iter(fit)
+        return [[next(scores) if next(fits) else [] for _ in group.responses] for group in groups]
 
     def losses(self, model: Model, groups: Groups, *, loss_on: LossOn = "completion") -> np.ndarray:
         """Mean negative log-likelihood (nats a token) of every response, shape [responses]; see `score`.
@@ -180,12 +200,12 @@ class Round:
 
         They are problems, or single responses if these stand `apart`.
         """
-        self._drop(reason, len(of) - len(groups))
+        self.drop(reason, len(of) - len(groups))
         return groups
 
     def nothing(self, groups: Groups, *, reason: str) -> TrainingSet:
         """The empty training set, with the reason noted."""
-        self._drop(reason, len(groups))
+        self.drop(reason, len(groups))
         return TrainingSet((), dict(self.dropped))
 
     def trainable(self, groups: Groups) -> Groups:
@@ -214,7 +234,7 @@ class Round:
         for group, weight in _weighted(groups, weights):
             for response, judgement in zip(group.responses, group.judgements, strict=True):
                 if judgement.judgement == "unjudged":
-                    self._drop("unjudged response", 1)
+                    self.drop("unjudged response", 1)
                 elif row := self._row(group.problem, response, weight):
                     rows.append(Labelled.of(row, judgement.judgement == "right"))
         return self._set(rows)
@@ -238,7 +258,7 @@ class Round:
             one = self._row(problem, chosen, weight)
             other = self._row(problem, rejected, weight) if one else None
             if one and other and one.input_ids == other.input_ids:
-                self._drop("chosen and rejected are the same", 1)
+                self.drop("chosen and rejected are the same", 1)
             elif one and other:
                 rows.append((one, other))
         return rows
@@ -250,7 +270,7 @@ class Round:
         n: int,
         prompt: PromptConfig,
         sampling: SamplingConfig,
-        shots: Shots | None = None,
+        shots: OwnShots | None = None,
     ) -> Samples:
         draw = Draw("train", self.number)
         return self.verbs.sample(model, problems, n, prompt=prompt, sampling=sampling, draw=draw, shots=shots)
@@ -261,10 +281,10 @@ class Round:
         prompt, text = renderer.prompt(problem), self.trained(response)
         completion = renderer.completion(text, finished=_finished(response))
         if not text.strip():
-            self._drop("empty response", 1)
+            self.drop("empty response", 1)
             return None
         if len(prompt) + len(completion) > self.training.max_length:
-            self._drop(f"longer than {self.training.max_length} tokens", 1)
+            self.drop(f"longer than {self.training.max_length} tokens", 1)
             return None
         return Row(
             input_ids=prompt + completion,
@@ -278,7 +298,7 @@ class Round:
 
     def _set(self, rows: Sequence[AnyRow], *, normalise: bool = True) -> TrainingSet:
         if rows and not any(row.weight for row in rows):
-            self._drop("every weight is zero", len(rows))
+            self.drop("every weight is zero", len(rows))
             rows = ()
         kept = rescaled(rows) if normalise else tuple(rows)
         return TrainingSet(kept, dict(self.dropped), normalised=normalise)
@@ -287,7 +307,8 @@ class Round:
         """What of a response's text is trained: without its thinking, if that is not."""
         return response.text if self.train_on_thinking else after_thinking(response.text) or ""
 
-    def _drop(self, reason: str, count: int) -> None:
+    def drop(self, reason: str, count: int) -> None:
+        """Notes how many problems or rows were left out, and why."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 

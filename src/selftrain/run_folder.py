@@ -20,7 +20,7 @@ from selftrain.models import Model, link_model
 from selftrain.progress import say
 from selftrain.pseudo_labels import PseudoLabel, save_pseudo_labels
 from selftrain.records import Mark, Problem
-from selftrain.store import Workspace, lock, sweep, write_json, write_parquet, write_text
+from selftrain.store import Row, Workspace, lock, sweep, write_json, write_parquet, write_text
 from selftrain.tasks import Task
 from selftrain.training_set import TrainingSet
 
@@ -113,9 +113,9 @@ class RunFolder:
         """Keeps a round's training set: Parquet with weight and provenance."""
         rows.save(self.round(number) / "training.parquet")
 
-    def save_pseudo_labels(self, number: int, labels: Sequence[PseudoLabel], marks: Mapping[str, Mark]) -> None:
-        """Keeps a round's pseudo-labels, with what is known of them."""
-        save_pseudo_labels(self.round(number) / "pseudo_labels.parquet", labels, marks)
+    def save_pseudo_labels(self, number: int, labels: Sequence[PseudoLabel], marks: Mapping[str, Mark]) -> list[Row]:
+        """Keeps a round's pseudo-labels, with what is known of them; see `pseudo_labels.save_pseudo_labels`."""
+        return save_pseudo_labels(self.round(number) / "pseudo_labels.parquet", labels, marks)
 
     def save_funnel(self, number: int, facts: dict[str, Any]) -> None:
         """Keeps what a round drew, what was judged right, and how many rows came of it."""

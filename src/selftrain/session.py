@@ -21,6 +21,7 @@ from selftrain.progress import say
 from selftrain.pseudo_labels import PseudoLabel
 from selftrain.recipes import Recipe, RecipeOptions, load_recipe
 from selftrain.records import Mark
+from selftrain.report.pseudo_words import pseudo_line
 from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
 from selftrain.sampling import Samples
@@ -88,13 +89,15 @@ class Session:
     def keep_rows(self, round: Round, rows: TrainingSet) -> None:
         """Keeps a round's training set and says what is in it."""
         self.folder.save_rows(round.number, rows)
+        told = list(round.told)
         if round.pseudo_labels:
-            self.folder.save_pseudo_labels(round.number, round.pseudo_labels, self._probed(round.pseudo_labels))
+            marks = self._probed(round.pseudo_labels)
+            told.append(pseudo_line(self.folder.save_pseudo_labels(round.number, round.pseudo_labels, marks)))
         counts = round.funnel.to_json()
         counts["tokens"]["trained"] += self.config.training.epochs * rows.tokens
         made = {"rows": len(rows), "dropped": rows.dropped, "notes": round.told, "steps": self._steps()}
         self.folder.save_funnel(round.number, {**counts, **made})
-        for line in round.told:
+        for line in told:
             self._tell(f"round {round.number}: {line}")
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in rows.dropped.items())
         if rows:
@@ -159,6 +162,8 @@ class Session:
         known = {problem.id: problem for problem in self.task.splits["train"] if problem.gold is not None}
         probe = [label for label in labels if label.question.id in known]
         problems = [known[label.question.id] for label in probe]
+        if not probe:
+            return {}
         try:
             groups = self.verbs.judge(Samples.gathered(problems, [(label.response,) for label in probe]), problems)
         except DataError as error:

@@ -21,7 +21,7 @@ from selftrain.errors import DataError
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
 from selftrain.metrics import Count, Metrics
-from selftrain.models import Model, load_tokenizer, merge, open_model
+from selftrain.models import Model, context_length, load_tokenizer, merge, open_model
 from selftrain.progress import progress
 from selftrain.prompts import PromptConfig, Renderer, Shots
 from selftrain.records import Group, Groups, Judgement, Problem, Question
@@ -63,6 +63,7 @@ class Verbs:
         self._metrics = metrics
         self._pool = JudgePool(judge, workers=judge_workers, deadline=judge_deadline)
         self._loaded: tuple[str, Engine] | None = None
+        self._tokenizers: dict[str, Any] = {}
         self._renderers: dict[tuple[str, PromptConfig], Renderer] = {}
 
     def __enter__(self) -> "Verbs":
@@ -82,11 +83,20 @@ class Verbs:
     def renderer(self, model: Model, prompt: PromptConfig, shots: Shots | None = None) -> Renderer:
         """The prompt, ready to render for a model's tokenizer; with the task's demonstrations unless given others."""
         if shots is not None:
-            return Renderer(load_tokenizer(model), prompt, shots)
+            return Renderer(self._tokenizer(model), prompt, shots)
         key = (model.digest, prompt)
         if key not in self._renderers:
-            self._renderers[key] = Renderer(load_tokenizer(model), prompt, self._shots)
+            self._renderers[key] = Renderer(self._tokenizer(model), prompt, self._shots)
         return self._renderers[key]
+
+    def _tokenizer(self, model: Model) -> Any:
+        if model.digest not in self._tokenizers:
+            self._tokenizers[model.digest] = load_tokenizer(model)
+        return self._tokenizers[model.digest]
+
+    def context(self, model: Model) -> int | None:
+        """The longest sequence that a model reads, in tokens; None if that is not known."""
+        return context_length(model)
 
     def sample(
         self,

@@ -13,10 +13,10 @@ WIDTH = 8
 def put(replace: Callable[[object, str, object], Any] = setattr) -> None:
     """Puts it in the place of every model of sentence embeddings."""
     from selftrain import embedding_step, verbs
-    from selftrain.recipes import semievol
+    from selftrain.recipes import _demonstrations
 
     replace(verbs, "load_embedder", lambda name, *, precision: embed)
-    for module in (embedding_step, semievol):
+    for module in (embedding_step, _demonstrations):
         replace(module, "embedder_digest", lambda name: f"compass {name}")
 
 

@@ -117,6 +117,64 @@ STATED = [
     "Answer choices:\n" + LIST + "\nAnswer: B",
     "Answer choices: A) bank B) library C) shop D) inn\nAnswer choice: B",
     "The answer is \u201cB\u201d.",
+    "Answer: C. No wait, it is A. Answer: B",
+    "Answer: C. Actually, the answer is B.",
+    "Answer: C\nOn reflection, the correct option is (B)",
+]
+KEPT = [
+    "Answer: C\n(A) is wrong because it lends money.",
+    "Answer: C\nExplanation: (A) is wrong, (B) lends books and (D) is for guests.",
+    "Answer: C. A and B are wrong.",
+    "Answer: C, but options A, B and D are wrong.",
+    "Answer: C. Some would say A or B, and some D.",
+    "The answer is C because A is for money but B is for reading.",
+    "The answer is C rather than B.",
+    "The answer is C, instead of (B).",
+    "The answer is C. I prefer C rather than B, C instead of B.",
+    "The answer is C. No other option fits, as A is for money.",
+    "The answer is C. Wait, it is not B, so C.",
+    "The answer is C. No, A isn't right. It is (C).",
+    "The answer is C; actually B is wrong.",
+    "Answer: C\nOne may go to A or B, but most would not.",
+    "Answer: C\nPeople may think of (B), maybe of (A).",
+    "Answer: C\nA dog would wait at A, not at B.",
+    "Answer: C. It is not A. It is not B.",
+    "Answer: C\n\n" + LIST,
+    "(C) shop\nIt is not (B).",
+]
+TAKEN_BACK = [
+    "The answer is C. No wait, it is B.",
+    "The answer is C. No wait. It is B.",
+    "The answer is C. No, B.",
+    "Answer: B. Actually, A.",
+    "Answer: B. Actually, A seems right.",
+    "Answer: B. Actually A fits better",
+    "Answer: B. Actually, having thought of the money, A.",
+    "Answer: (C) but maybe (B)",
+    "(C) but maybe (B)",
+    "Answer: (C) or rather (B)",
+    "Answer: (C) shop or (B) library",
+    "Answer: C, but B is better.",
+    "Answer: C, but (B) library would do.",
+    "Answer: C. Sorry, I meant B.",
+    "Answer: C. I'd pick B instead.",
+    "Answer: C. (B) instead.",
+    "Answer: C? Hm. B, actually.",
+    "Answer: C. No, it is not A, it is B.",
+    "Answer: C. No, A is wrong, B is right.",
+    "Answer: C. Wait, (B) has the books.",
+    "Answer: C\nOn reflection I choose (B)",
+    "Answer: C\nI choose **(B)**",
+    "Answer: C\nActually the right place would be (B) library",
+    "Answer: C\nIt\u2019s B.",
+    "Answer: C\n\nHm. No, wait, it should be option B.",
+    r"\boxed{C}$ or maybe $B$",
+    "<answer>C</answer> Actually, (b).",
+    "A: C\nCorrection: the last word is B.",
+    "#### C\nWait, B",
+    "(C) shop\nNo wait, it is B.",
+    "C\nActually, B.",
+    "Answer: C\n(C) shop\nActually, B.",
 ]
 UNSTATED = [
     "",
@@ -235,6 +293,22 @@ def test_what_is_not_stated_is_not_guessed(response: str) -> None:
     assert read(response) is None
 
 
+@pytest.mark.parametrize("response", KEPT)
+def test_an_explanation_takes_nothing_back(response: str) -> None:
+    assert read(response) == "C"
+
+
+@pytest.mark.parametrize("response", TAKEN_BACK)
+def test_a_turn_to_another_letter_leaves_no_answer(response: str) -> None:
+    assert read(response) is None
+
+
+def test_the_words_of_the_stated_option_are_no_turn() -> None:
+    texts = ("vitamin A", "not A but C", "C")
+    assert read("Answer: (B) not A but C", texts) == read("(B) not A but C", texts) == "B"
+    assert read("Answer: (B) not A but C. Actually, A.", texts) is None
+
+
 def test_i_is_a_pronoun_and_a_an_article() -> None:
     texts = tuple(f"place {number}" for number in range(10))
     assert read("I think so", texts) is read("Answer: I think so", texts) is None
@@ -301,6 +375,12 @@ HOSTILE = [
     "#### B\n",
     "<answer>",
     "correct option is B ",
+    "no, ",
+    "or A bad ",
+    "but (A) is wrong ",
+    "Actually (A) bad ",
+    "wait ",
+    "I choose (A) not",
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from selftrain.errors import ConfigError, DataError, WorkspaceError
 from selftrain.judges import judge_file
+from selftrain.judges.file import _problem
 
 ROWS = [
     {"response": "A: 18", "gold": "18", "id": 7, "nested": {"a": [1, None]}},
@@ -59,6 +60,19 @@ def test_rows_with_options_are_judged_by_letter(tmp_path: Path) -> None:
         "wrong": 1,
         "unjudged": 1,
     }
+
+
+def test_only_the_judge_choice_reads_options(tmp_path: Path) -> None:
+    rows: list[object] = [
+        {"response": "A: 2", "gold": 2, "options": [5, 3, 9]},
+        {"response": "A: 7", "gold": "7", "options": ["one and the same", "one and the same"]},
+    ]
+    assert judge_file(write(tmp_path / "in.jsonl", rows), "number", tmp_path / "out.jsonl", workers=1)["right"] == 2
+    row = '{"response": "1", "gold": 0, "options": ["x", "y"], "reference": {"unit": "m"}}'
+    problem = _problem(json.loads(row), "choice", "here")
+    assert (problem.gold, problem.options, problem.reference) == ("A", ("x", "y"), {"unit": "m"})
+    problem = _problem(json.loads(row), "exact", "here")
+    assert (problem.gold, problem.options, problem.reference) == ("0", (), {"unit": "m"})
 
 
 def test_options_that_repeat_are_refused_with_their_line(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """What models on paper say."""
 
+import dataclasses
+from itertools import product
+
 import numpy as np
 import pytest
 from make_round import make_group
@@ -15,12 +18,13 @@ from selftrain.plan.paper import EMBEDDED, PaperVerbs
 from selftrain.plan.pool import Pool
 from selftrain.plan.rates import SamplingRate, TrainingRate
 from selftrain.prompts import PromptConfig
-from selftrain.records import Problem
-from selftrain.sampling import Draw
+from selftrain.records import Problem, given
+from selftrain.sampling import Draw, Samples
 from selftrain.store import Workspace, read_json_lines
 from selftrain.training import TrainingConfig
 from selftrain.training_set import Pair, Row, TrainingSet
 
+SIDES = ("chosen_response", "rejected_response")
 PROBLEMS = [Problem.make("what is asked", gold="gold")]
 
 
@@ -49,7 +53,7 @@ def said(tiny_folder, tmp_path):
         settings = {"prompt": config.prompt, "sampling": config.sampling, "draw": Draw(purpose), **more}
         return verbs.sample(candidate if of_candidate else base, PROBLEMS, n, **settings)
 
-    sample.base, sample.asked = base, asked
+    sample.base, sample.candidate, sample.asked = base, candidate, asked
     sample.texts, sample.ledger = texts, ledger
     sample.verbs, sample.made = verbs, lambda: [(s["stage"], s["rows"]) for s in read_json_lines(ledger) if s["rows"]]
     return sample
@@ -69,6 +73,61 @@ def test_responses_drawn_and_judged_before_cost_nothing(said):
     assert said.made() == [("sample train", 4), ("judge", 4), ("sample train", 4), ("judge", 4)]
 
 
+def test_judging_without_gold_and_with_it_are_two(said):
+    """As a run judges the pseudo-responses of a probe, which its recipe has read."""
+    samples = said("train", of_candidate=False)
+    for _ in range(2):
+        said.verbs.read(samples)
+        said.verbs.judge(samples, PROBLEMS)
+    assert said.made() == [("sample train", 1), ("judge", 1), ("judge", 1)]
+
+
+def test_what_no_model_wrote_is_read(said):
+    """A recipe may ask whether the judge reads the answers that labelled problems give."""
+    group = given(PROBLEMS[0], "given")
+    with said.verbs:
+        (found,) = said.verbs.read(Samples.gathered([group.problem], [group.responses]))
+    assert [judgement.answer for judgement in found.judgements] == ["given"]
+    assert found.majority() == [0]
+    assert said.made() == [("judge", 1)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "clusters", "majority"),
+    [(("one", "two"), (0, 1), [0]), (("one", "one"), (0, 0), [0, 1]), ((None, "two"), (0, 1), [1])],
+)
+def test_responses_of_several_sources_are_compared_by_their_answers(said, answers, clusters, majority):
+    """Each calibration problem has clusters of its own; under two prompts a problem is dealt from two of them."""
+    pools = {}
+    for prompt, answer in zip(said.texts, answers, strict=True):
+        group = make_group("known", "R", answers=[answer])
+        pools[prompt] = Pool(prompt, said.verbs._config.sampling, 1, (group,), 1.0)
+    said.verbs._pool_of = lambda base, problems, n, asking: pools[asking.prompt]
+    alone = [said("train", of_candidate=False, prompt=prompt) for prompt in pools]
+    for samples in alone:
+        assert said.verbs.read(samples)[0].clusters == (0,)
+    assert not said.verbs.dealt.mixed
+    responses = [response for samples in alone for response in samples.responses[0]]
+    (found,) = said.verbs.read(Samples.gathered(PROBLEMS, [responses]))
+    assert found.clusters == clusters
+    assert found.majority() == majority
+    assert said.verbs.dealt.mixed
+
+
+def test_two_models_under_one_prompt_say_different_things(said):
+    """The second is dealt what the first was not; in another round, or for an audit, it begins again."""
+    group = make_group("known", "RWRW", texts=list("abcd"))
+    said.verbs._pool_of = lambda base, problems, n, asking: Pool(asking.prompt, asking.sampling, 4, (group,), 1.0)
+
+    def texts(purpose, number=0, *, of_candidate):
+        found = said(purpose, of_candidate=of_candidate, n=2, draw=Draw(purpose, number))
+        return "".join(response.text for response in found.responses[0])
+
+    assert [texts("train", 1, of_candidate=who) for who in (False, True, False)] == ["ab", "cd", "ab"]
+    assert [texts("train", 2, of_candidate=who) for who in (True, False)] == ["ab", "cd"]
+    assert [texts("select", of_candidate=who) for who in (False, True)] == ["ab", "ab"]
+
+
 def test_a_prompt_with_own_shots_is_calibrated_with_them(said):
     """Its cost is told from prompts as long as those of the run, and its longest is shown."""
     prompt = PromptConfig(shots=1)
@@ -81,6 +140,17 @@ def test_a_prompt_with_own_shots_is_calibrated_with_them(said):
     assert "what is shown" in said.verbs.prompts[prompt][0][1]
     (line,) = [line for line in read_json_lines(said.ledger) if line["rows"]]
     assert line["prompt_tokens"] == said.verbs.prompts[prompt][0][0]
+
+
+def test_a_tokenizer_is_read_once(said, monkeypatch):
+    """Whatever the prompt and its shots, and for what descends from a model, too."""
+    read = []
+    load = verbs_module.load_tokenizer
+    monkeypatch.setattr(verbs_module, "load_tokenizer", lambda model: read.append(model) or load(model))
+    for model, prompt in product((said.base, said.candidate), (PromptConfig(), PromptConfig(system="S"))):
+        for shots in (None, {}, {}):
+            said.verbs.renderer(model, prompt, shots)
+    assert read == [said.base]
 
 
 def test_embedding_is_calibrated_once_on_a_few_texts(said, monkeypatch):
@@ -139,6 +209,24 @@ def test_each_kind_of_training_is_calibrated_once(said, tmp_path):
     lines = [line for line in read_json_lines(tmp_path / "ledger.jsonl") if line["stage"] == "train"]
     assert [(line["rows"], line["tokens"]) for line in lines] == [(1, 6), (3, 54), (3, 54)]
     assert [line["seconds"] for line in lines] == [pytest.approx(tokens) for tokens in (0.6, 10.8, 10.8)]
+
+
+def test_what_was_trained_before_costs_nothing(said):
+    """As a second round's warm model is the first round's candidate; tokens alike of other responses are another."""
+    verbs, base, config = said.verbs, said.base, TrainingConfig(method="full")
+    verbs._calibrate_training = lambda base, rows, config: (TrainingRate(0.1, 0.0), 100)
+
+    def train(rows, name, **more):
+        return verbs.train(base, TrainingSet((rows,)), config.model_copy(update=more), base=base, name=name)
+
+    first, again = train(make_row(), "first"), train(make_row(), "again")
+    assert (again.digest, again.name) == (first.digest, "again")
+    assert (verbs.trainings, said.made()) == (1, [("train", 1)])
+    others = [train(dataclasses.replace(make_row(), response="other"), "b"), train(make_row(), "c", epochs=7)]
+    pairs = [train(dataclasses.replace(make_pair(), **{side: "other"}), "d") for side in ("problem", *SIDES)]
+    assert len({model.digest for model in (first, *others)}) == 3
+    assert len({model.digest for model in pairs}) == 3
+    assert verbs.trainings == 6
 
 
 def test_a_base_beside_the_parent_takes_memory(said):

@@ -152,7 +152,7 @@ def test_names_in_the_question_or_response_are_not_replaced_again():
 @pytest.mark.parametrize("name", ["question", "response"])
 def test_a_template_that_lacks_one_of_them(name):
     template = "{question} {response}".replace("{" + name + "}", "")
-    with pytest.raises(ConfigError, match=f"the template has no .{name}.: put it where the {name} goes"):
+    with pytest.raises(ConfigError, match=f"the template has no .{name}.: put it where the {name} should stand"):
         FILTER.parse({"template": template})
 
 

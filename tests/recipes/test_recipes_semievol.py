@@ -72,25 +72,19 @@ def test_confidence_is_of_the_whole_response_under_the_warm_model_given_the_plai
 
 
 @pytest.mark.parametrize(
-    ("percentile", "threshold", "count"), [(50, 0.25, 2), (30, 0.19, 1), (75, 0.325, 3), (100, 0.4, 4), (1, 0.103, 1)]
+    ("percentile", "count"), [(50, 2), (30, 1), (34, 2), (66, 2), (67, 3), (75, 3), (100, 4), (1, 1)]
 )
-def test_the_percentile_is_interpolated(percentile, threshold, count):
+def test_the_percentile_is_interpolated(percentile, count):
+    """Between the second and the third of four lie a third and two thirds."""
     rows, round = run(losses=losses_of(0.4, 0.1, 0.3, 0.2), percentile=percentile)
     assert sum(kept(round)) == len(rows) - len(LABELLED) == count
-    assert round.told[-1] == (
-        f"kept {count} of 4 pseudo-labels that can be ranked: those with at most {threshold} nats a token, "
-        f"percentile {percentile}, where {int(percentile == 100)} tie"
-    )
     assert rows.dropped == ({"less confident": 4 - count} if count < 4 else {})
 
 
-def test_ties_at_the_percentile_are_kept_and_told():
+def test_ties_at_the_percentile_are_kept():
     """Nearly half of the paper's own rows have exactly 0: below it nothing would be kept."""
     rows, round = run(losses=losses_of(0.0, 0.0, 0.7, 0.0))
     assert kept(round) == [True, True, False, True]
-    assert round.told[-1] == (
-        "kept 3 of 4 pseudo-labels that can be ranked: those with at most 0 nats a token, percentile 50, where 3 tie"
-    )
     assert rows.dropped == {"less confident": 1}
 
 
@@ -101,10 +95,21 @@ def test_a_likelihood_that_is_none_is_never_kept_and_moves_no_threshold(logprobs
         rows, round = run(losses=losses_of(0.3, logprobs, 0.1, 0.2), percentile=percentile)
         assert math.isnan(nll(round)[1])
         assert kept(round) == [percentile == 100, False, True, True]
-        threshold = 0.2 if percentile == 50 else 0.3
-        assert f"of 3 pseudo-labels that can be ranked: those with at most {threshold} nats" in round.told[-1]
         less = {"less confident": 1} if percentile == 50 else {}
         assert rows.dropped == {"no finite confidence": 1, **less}
+
+
+def test_a_response_longer_than_the_context_has_no_confidence():
+    """It is not scored; its answer alone would fit into a row."""
+    long = f"{'so ' * 300}Answer: A"
+
+    def says(model, problem, shots, index):
+        return long if "north-east" in problem.text else reasoned("A")(model, problem, shots, index)
+
+    rows, round = run(says, losses={**losses_of(0.1, 0.2, 0.3, 0.4), long: 0.0}, room=300, in_context=False)
+    assert len(round.verbs.scored) == 3
+    assert kept(round) == [False, True, True, False]
+    assert rows.dropped == {"no finite confidence": 1, "less confident": 1}
 
 
 def unread(*places):
@@ -125,7 +130,6 @@ def test_a_response_without_an_answer_is_not_ranked():
     assert kept(round) == [False, True, True, False]
     assert math.isnan(nll(round)[0])
     assert rows.dropped == {"no answer in the pseudo-response": 1, "less confident": 1}
-    assert "kept 2 of 3" in round.told[-1]
 
 
 @pytest.mark.parametrize("justify", ["on_disagreement", "always", "never"])
@@ -134,7 +138,6 @@ def test_if_no_response_states_an_answer_the_labelled_are_trained(justify):
     assert [row.problem for row in rows] == [problem.id for problem in LABELLED]
     assert rows.dropped == {"no answer in the pseudo-response": 4}
     assert round.told[0].startswith("predictions agree on 0 of 4 problems")
-    assert round.told[-1] == "no pseudo-label can be ranked"
     assert kept(round) == [False] * 4
     assert {label.answer for label in round.pseudo_labels} == {None}
 
@@ -161,8 +164,8 @@ def test_the_target_is_the_answer_or_the_response():
     assert texts(rows)[4:] == ["Answer: A", "Answer: A"]
     rows, _ = run(losses=losses_of(*SURE.values()), target="response")
     assert texts(rows)[4:] == ["go north-east? so. Answer: A", "go south-east? so. Answer: A"]
-    rows, _ = run(losses=losses_of(*SURE.values()), written="It is {answer}.")
-    assert texts(rows) == ["It is A.", "It is B.", "It is C.", "It is D.", "It is A.", "It is A."]
+    rows, _ = run(losses=losses_of(*SURE.values()), written="The answer is {answer}.")
+    assert texts(rows) == [f"The answer is {letter}." for letter in "ABCDAA"]
 
 
 def answered(round):
@@ -204,7 +207,7 @@ def test_without_collaboration_nobody_decides():
     _, round = run(says, collaborate=False, justify="always")
     assert not any("were given" in question for asked in round.verbs.questions for question in asked)
     assert {label.source for label in round.pseudo_labels} == {"warm, 3 shots"}
-    assert len(round.told) == 1
+    assert not round.told
 
 
 def test_without_selection_everything_that_can_be_ranked_is_kept():
@@ -265,7 +268,7 @@ def test_an_embedder_that_is_not_known():
     [
         ({"template": "{responses}"}, r"the template has no \{question\}: put it where the question should stand"),
         ({"template": "{question}"}, r"the template has no \{responses\}: put it where the responses should stand"),
-        ({"written": "Answer"}, r"'Answer' has no \{answer\}: put it where the answer goes"),
+        ({"written": "Answer"}, r"the template has no \{answer\}: put it where the answer should stand"),
         ({"percentile": 0}, "recipe.options.percentile: .* greater than 0"),
         ({"percentile": 101}, "recipe.options.percentile: .* less than or equal to 100"),
         ({"shots": 0}, "recipe.options.shots: .* greater than or equal to 1"),

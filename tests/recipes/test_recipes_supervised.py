@@ -29,7 +29,7 @@ def test_what_a_later_round_learns_is_the_same():
 
 def test_its_rows_are_those_that_semievol_begins_with():
     """So that the two differ by the pseudo-labels alone."""
-    for options in ({}, {"target": "response"}, {"written": "It is {answer}."}):
+    for options in ({}, {"target": "response"}, {"written": "The answer is {answer}."}):
         labelled = [choice("labelled north?", "A", rationale="Up. Answer: A"), *LABELLED[1:]]
         rows, _ = run(recipe="supervised", labelled=labelled, **options)
         _, round = run(labelled=labelled, **options)
@@ -49,7 +49,7 @@ def test_a_gold_answer_is_trained_as_it_is_written():
     """Case, dots and signs are kept, and braces are text."""
     answers = ["14.1", "-0.5 %", "United States", "{answer}", "f(x) = {x}"]
     labelled = [choice(f"north {number}?", answer) for number, answer in enumerate(answers)]
-    rows, _ = run(recipe="supervised", labelled=labelled)
+    rows, _ = run(recipe="supervised", labelled=labelled, judge="exact")
     assert texts(rows) == [f"Answer: {answer}" for answer in answers]
 
 
@@ -58,6 +58,13 @@ def test_labelled_problems_that_do_not_fit_are_dropped_and_counted():
     rows, _ = run(recipe="supervised", labelled=labelled, settings={"max_length": 100})
     assert len(rows) == 1
     assert rows.dropped == {"longer than 100 tokens": 1}
+
+
+@pytest.mark.parametrize("recipe", ["supervised", "semievol"])
+def test_the_judge_reads_no_answer_in_what_is_taught(recipe):
+    with pytest.raises(ConfigError, match=r"reads no answer in 'It is A\.', .*: change recipe.options.written") as e:
+        run(recipe=recipe, written="It is {answer}.")
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("recipe", ["supervised", "semievol"])

@@ -15,6 +15,7 @@ from selftrain.pseudo_labels import LARGEST, PSEUDO_LABELS, read_pseudo_labels
 from selftrain.report.page import page
 from selftrain.report.pseudo import pseudo_accuracy
 from selftrain.report.pseudo_section import NO_PROBE, pseudo_section
+from selftrain.report.pseudo_words import pseudo_line
 from selftrain.report.record import read_run
 from selftrain.report.responses import Responses
 from selftrain.report.views import LONGEST, drawn_for_training, pseudo_labelled, trained
@@ -82,9 +83,10 @@ def test_what_could_not_be_ranked_and_what_a_probe_is_are_told(folder, section):
     unsure = sum(row["answer"] is not None and row["nll"] is None for row in rows)
     ranked = [row for row in rows if row["answer"] is not None and row["nll"] is not None]
     kept = [row for row in ranked if row["kept"]]
-    said = f"6 state no answer, {unsure} state one without a finite confidence; {len(kept)} of the other {len(ranked)} "
-    assert section.notes[0].startswith(f"{said}were kept ({len(kept) / len(ranked):.1%}), up to ")
-    assert f"of {max(row['nll'] for row in kept):.4f} nats a token" in section.notes[0]
+    said = f"{len(kept)} of the {len(ranked)} that can be ranked were kept ({len(kept) / len(ranked):.1%}), those with "
+    assert section.notes[0].startswith(said)
+    assert f"of at most {max(row['nll'] for row in kept):.4g} nats a token" in section.notes[0]
+    assert section.notes[0].endswith(f"; 6 without an answer, {unsure} without a finite confidence.")
     assert "the probe: 30 training problems whose gold answer the task knows" in section.notes[1]
     assert " 1 of them could not be judged" in section.notes[1]
 
@@ -96,8 +98,8 @@ def test_a_mass_of_ties_at_the_threshold_is_told(tmp_path):
     assert found.kept_ranked / found.ranked > 0.6
     assert found.tied == found.kept_ranked
     note = pseudo_section(one).notes[0]
-    assert f"({found.kept_ranked / found.ranked:.1%}), up to a mean negative log-likelihood of 0.0000 nats" in note
-    assert note.endswith(f"as {found.tied} have it: equal ones stay together.")
+    assert f"({found.kept_ranked / found.ranked:.1%}), those with a mean negative log-likelihood of at most 0 " in note
+    assert f" nats a token, where {found.tied} tie; " in note
 
 
 def test_the_chart_draws_the_tenths(run, section):
@@ -137,7 +139,7 @@ def test_no_threshold_is_drawn_where_confidence_did_not_decide(tmp_path, run):
     section = pseudo_section(read_run(folder).rounds[0])
     assert "shapes" not in section.chart.layout
     assert "Dashed" not in section.chart.note
-    assert "up to" not in section.notes[0]
+    assert "at most" not in section.notes[0]
 
 
 def test_without_a_probe_all_but_accuracies_is_told(bare):
@@ -178,12 +180,16 @@ def test_the_story_tells_both_accuracies(run):
     (found,) = run.rounds
     a = pseudo_accuracy(found.pseudo_labels)
     text = " ".join(round_lines(found))
-    assert f"round 1: 60 pseudo-labels, {a.after.labels} kept: 6 state no answer" in text
-    assert f"before selection {a.before.share:.3f} ({a.before.right} of {a.before.judged}), kept " in text
+    assert f"round 1: {pseudo_line(found.pseudo_labels)}" in text
+    assert f"round 1: 60 pseudo-labels, {a.after.labels} kept: {a.kept_ranked} of the {a.ranked} that can be " in text
+    assert (
+        f"; right on the probe: before selection {a.before.share:.3f} ({a.before.right} of {a.before.judged}), kept "
+        in text
+    )
     assert f"kept {a.after.share:.3f} ({a.after.right} of {a.after.judged}), dropped {a.dropped.share:.3f} " in text
     lines = story(run)
     assert len(lines) <= LINES
-    assert any(line.startswith("round 1: pseudo-labels right on the probe: ") for line in lines)
+    assert f"kept {a.after.share:.3f} ({a.after.right} of" in " ".join(lines)
 
 
 def test_the_list_of_pseudo_labels_begins_with_the_most_confident(folder, run):

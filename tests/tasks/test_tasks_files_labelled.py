@@ -114,6 +114,14 @@ def test_a_probe_hides_no_question_that_is_labelled_and_unlabelled(files, tmp_pa
             load(seed, **files, labelled=labelled, probe=0.5)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_labelled_problems_without_gold_are_told_before_a_probe_is_held_back(files, tmp_path, seed):
+    labelled = write(tmp_path / "labelled.jsonl", [*rows(20, 21, 22), {"question": "Question 23?"}])
+    message = r"files: 1 problem of labelled without a gold answer, such as 'Question 23\?': give each an answer"
+    with pytest.raises(DataError, match=message):
+        load(seed, **files, labelled=labelled, probe=0.5)
+
+
 # Rows with options
 
 
@@ -130,6 +138,20 @@ def test_rows_with_options_are_chosen_from_and_the_judge_follows(tmp_path):
     first, second = problem.options
     assert problem.text.splitlines()[1:] == [f"(A) {first}", f"(B) {second}"]
     assert load(path=path, sizes={"test": 5, "select": 5, "train": 5}, judge="exact").judge == "exact"
+
+
+def test_under_another_judge_questions_and_answers_are_as_written(tmp_path):
+    path = write(tmp_path / "all.jsonl", choice_rows(*range(12)))
+    hard = write(tmp_path / "hard.jsonl", choice_rows(90, 91))
+    sizes = {"test": 4, "select": 4, "train": 4}
+    asked = load(path=path, sizes=sizes, suites={"hard": hard}, judge="choice")
+    assert asked == load(path=path, sizes=sizes, suites={"hard": hard})
+    assert {(len(p.options), p.gold) for _, part in asked.parts() for p in part} == {(2, "B")}
+    plain = load(path=path, sizes=sizes, suites={"hard": hard}, judge="exact")
+    assert {p.text for _, part in plain.parts() for p in part} == {f"Which {n}?" for n in (*range(12), 90, 91)}
+    assert {(p.options, p.gold) for _, part in plain.parts() for p in part} == {((), "B")}
+    write(tmp_path / "all.jsonl", choice_rows(*range(12), options="a note", answer=5))
+    assert load(path=path, sizes=sizes, judge="number").splits["test"][0].gold == "5"
 
 
 def test_rows_with_and_without_options_need_another_judge(files, tmp_path):

@@ -22,7 +22,7 @@ _COLON = re.compile(r"answer[\s*_]{0,4}:[\s*_]{0,4}$", re.IGNORECASE)
 _JOINED_BOX = re.compile(r"\}[\s$]{0,4}(?:,|;|/|&|and|or)[\s$]{0,4}\\boxed\{$")
 
 # A letter that is none: the article in "A dog", the pronoun in "I think", the initial of "A's".
-_CAPITAL = r"(?![AI]\s+(?!(?:is|are|or|and)\b)[a-z])[A-Z](?![\w'])"
+_CAPITAL = r"(?![AI]\s+(?!(?:is|are|or|and|has|fits|looks|makes|seems|would)\b)[a-z])[A-Z](?![\w'])"
 _LETTER = re.compile(
     r"[\s*_`\"'$>]{0,8}"
     r"(?:(?i:therefore|thus|clearly|definitely|most|likely|probably|the|correct|option|choice|letter)\b[\s:*_]{1,6}){0,4}"
@@ -44,6 +44,21 @@ _WRONG = re.compile(
 )
 _UNSURE = re.compile(
     r"\W{0,8}(?:neither|none|not|no|both|either|between|all|any|cannot|can't|unknown|unclear)\b", re.IGNORECASE
+)
+# Words that take back what was stated: those of `own` on its line alone, as explanations are full of them.
+_TURN = re.compile(
+    r"(?P<own>\b(?:but|maybe|perhaps|(?<!\b[A-Z] )(?<!\b[A-Z]\) )or)\b)|\b(?:actually|correction|rather(?! than\b)"
+    r"|instead(?! of\b)|on (?:reflection|second thoughts?)|(?:no|wait|sorry)(?=[,.;:!-]|[ ][-(]|\s(?:wait|no|actually"
+    r"|sorry|it|that|I|the)\b|\s(?-i:[A-Z])\b)|(?:it(?:'s| is| must be| should be)|I(?:'d| would|'ll| will| now)? "
+    r"(?:choose|pick|take|select|go with|think|mean|meant))(?= (?:(?:option|choice) )?[*_]{0,2}(?-i:[(\[]|[A-Z]\b)))"
+    r"|(?=[(\[]?\b(?-i:[A-Z])[)\]]?,? (?:(?:instead|rather)\b(?! of| than)|actually\b))",
+    re.IGNORECASE,
+)
+_AFTER_TURN = re.compile(rf"(?<![\w'])(?:[(\[]([A-Za-z])[)\]]|({_CAPITAL}))")
+_NOT_IT = re.compile(r"(?:\b(?:not|nor|neither|than|unlike|instead of)|n't)\b[^,.;:]{0,20}$", re.IGNORECASE)
+_STANDS = re.compile(
+    r"[*_`\"'$)\]}]{0,6}(?:\s{0,2}(?:$|[.;:!?-]|,(?!\s(?:and |or )?[(\[]?[A-Z]\b))|\s(?:because|since|instead)\b"
+    r"|\s(?:(?!not\b|no\b|less\b)\w{1,12}\s){0,3}(?:right|correct|better|best|more|answer)\b)"
 )
 _INSIDE = re.compile(r"[(\[][A-Za-z][)\]]")
 _MARK = re.compile(r"(?<!\w)[(\[]?([a-z])[)\].:][\s*_\"']{0,4}")
@@ -69,11 +84,11 @@ class _Options:
         lines = list(_OPTION_LINE.finditer(text))
         start, letter = max(self._marked(text, lines), default=(-1, ""))
         line_start, line = self._alone([line for line in lines if "####" not in line["head"]])
-        if start < 0:
-            return line
-        if line and line_start > start and line != letter:
-            return None
-        return None if not letter or _denied(text[start:], letter) else letter
+        if line and line_start > start:
+            if start >= 0 and line != letter:
+                return None
+            start, letter = line_start, line
+        return None if not letter or self._taken_back(text[start:].lstrip(), letter) else letter
 
     def _marked(self, text: str, lines: list[re.Match[str]]) -> Iterator[tuple[int, str]]:
         """Where something is stated after a marker, and its letter, or "" if it is no single option."""
@@ -140,6 +155,24 @@ class _Options:
             for mark in _MARK.finditer(rest)
         )
 
+    def _taken_back(self, text: str, letter: str) -> bool:
+        """Whether a text that begins with the statement of a letter then denies it or turns to another."""
+        own = len(text.partition("\n")[0])
+        turns = (turn for turn in _TURN.finditer(text) if turn.start() < own or not turn["own"])
+        return _denied(text, letter) or any(self._turned(turn, letter) for turn in turns)
+
+    def _turned(self, turn: re.Match[str], letter: str) -> bool:
+        """Whether another letter that stands as an answer follows a turn on its line, within 160 characters."""
+        line = turn.string[turn.end() : turn.end() + 160].partition("\n")[0]
+        for other in _AFTER_TURN.finditer(line):
+            before, after, named = line[: other.start()], line[other.end() :], (other[1] or other[2]).upper()
+            if named == letter or named not in self.texts or _NOT_IT.search(before) or _WRONG.match(after):
+                continue
+            at_once = not turn["own"] and not before.strip(_DRESS + ".,;:!-")
+            if at_once or _STANDS.match(after) or named in self._beginning(_rest(after)):
+                return fold(turn[0] + before + other[0]) not in self.texts[letter]
+        return False
+
     def _exact(self, folded: str) -> str | None:
         """The letter that a whole text is, or that of the only option with this text."""
         if folded.isascii() and folded.upper() in self.texts:
@@ -194,6 +227,10 @@ class ChoiceJudge:
     Without a marker the answer is the whole response, if that is a letter or an option's text, or a line "(B)" or
     "(B) library" that is the only option line, or the last one after the whole list. Such a line after a marked
     statement of another option leaves no answer.
+
+    Nor is there one where the text then turns to another letter without a marker: "C. No wait, it is B", "(C) but maybe
+    (B)", on a later line "On reflection I choose (B)". After "but", "or" and "maybe" the letter counts on the line of
+    the statement alone. An explanation such as "(A) is wrong because" or "not B" takes nothing back.
     """
 
     name = "choice"

@@ -3,6 +3,7 @@
 import json
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[st
     """Judge every row of a JSON-lines file and write the rows with `answer`, `judgement` and `reason` added.
 
     A row has `response` (text) and `gold` (text, number or null), maybe `question` (text), `reference` (an object of
-    further facts for the judge) and `options` (those of a multiple-choice question, see
+    further facts for the judge) and, read by the judge `choice` alone, `options` (see
     `tasks.choices.choice_problem`); the rest passes through. `out` appears whole or not at all and may
     be `source`. Returns the counts of `right`, `wrong` and `unjudged`. Raises DataError, naming the line, for
     a row that cannot be used; ConfigError for an unknown judge.
@@ -31,7 +32,7 @@ def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[st
     waiting: deque[dict[str, Any]] = deque()
 
     def items() -> Iterator[tuple[str, Problem, str]]:
-        for row, problem in _rows(source):
+        for row, problem in _rows(source, judge):
             waiting.append(row)
             yield "", problem, row["response"]
 
@@ -49,7 +50,7 @@ def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[st
     return dict(counts)
 
 
-def _rows(source: Path) -> Iterator[tuple[dict[str, Any], Problem]]:
+def _rows(source: Path, judge: str) -> Iterator[tuple[dict[str, Any], Problem]]:
     with source.open("rb") as file:
         number = 0
         while line := file.readline(_LONGEST_LINE + 1):
@@ -58,7 +59,7 @@ def _rows(source: Path) -> Iterator[tuple[dict[str, Any], Problem]]:
                 raise DataError(f"{source} line {number} is longer than {_LONGEST_LINE:,} bytes: split it")
             if line.strip():
                 row = _row(line, f"{source} line {number}")
-                yield row, _problem(row, f"{source} line {number}")
+                yield row, _problem(row, judge, f"{source} line {number}")
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:
@@ -81,10 +82,11 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
-def _problem(row: dict[str, Any], where: str) -> Problem:
-    gold = row["gold"]
-    if row.get("options") is not None:
-        return choice_problem([{"role": "user", "content": row.get("question", "")}], row["options"], gold, where)
+def _problem(row: dict[str, Any], judge: str, where: str) -> Problem:
+    gold, reference = row["gold"], row.get("reference") or {}
+    if judge == "choice" and row.get("options") is not None:
+        turns = [{"role": "user", "content": row.get("question", "")}]
+        return replace(choice_problem(turns, row["options"], gold, where), reference=reference)
     if isinstance(gold, int | float):
         gold = number_text(gold, f"{where}, gold")
-    return Problem.make(row.get("question", ""), gold=gold, reference=row.get("reference"))
+    return Problem.make(row.get("question", ""), gold=gold, reference=reference)

@@ -42,6 +42,13 @@ def open_model(folder: Path, *, name: str | None = None, adapter: Path | None = 
     return Model(name=name or folder.name, folder=folder, adapter=adapter, digest=content)
 
 
+def context_length(model: Model) -> int | None:
+    """The longest sequence that a model reads, in tokens; None if its configuration does not say."""
+    found = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
+    length: int | None = found.get("text_config", found).get("max_position_embeddings")
+    return length
+
+
 def folder_digest(folder: Path) -> str:
     """Digest of a folder's content files, kept in the cache while their sizes and times are unchanged."""
     files = content_files(folder)

@@ -36,6 +36,11 @@ ASSUMED = (
     "every candidate is promoted and answers the training prompt as the base answers the sampling prompt; "
     "rounds after the first are as the first"
 )
+MIXED = (
+    "a problem's responses under several prompts agree no more than responses to different problems do: "
+    "an upper bound of disagreement"
+)
+"""If a recipe compares such responses."""
 FEWEST_DRAWS = 100
 """Resamples in the audits on paper, which nobody reads."""
 
@@ -149,6 +154,8 @@ def _prompt(verbs: PaperVerbs, prompt: PromptConfig, names: dict[PromptConfig, s
 
 def _notes(config: RunConfig, verbs: PaperVerbs, shape: Shape, longest: int) -> Iterator[str]:
     yield f"assumed: {ASSUMED}"
+    if verbs.dealt.mixed:
+        yield f"assumed: {MIXED}"
     for pool in verbs.pools:
         if pool.never_right:
             name = _names(config, verbs)[pool.prompt]

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import cycle, islice
 from typing import Any, NamedTuple
 
@@ -12,20 +14,20 @@ from selftrain.config import RunConfig
 from selftrain.digest import digest
 from selftrain.engines.base import check_room
 from selftrain.errors import DataError
-from selftrain.judges.base import unjudged
-from selftrain.judges.pool import NOT_COMPARED
 from selftrain.metrics import Metrics
 from selftrain.models import Model
+from selftrain.plan.calibration import Calibration, calibrate
+from selftrain.plan.dealt import Dealt
 from selftrain.plan.needs import Shape, resident_memory, training_memory
 from selftrain.plan.pool import Pool, batches, with_one_right
 from selftrain.plan.rates import CALIBRATION_STEPS, SamplingRate, TrainingRate, checkpoints, tokens_read
 from selftrain.prompts import PromptConfig, Renderer, Shots
-from selftrain.records import Group, Groups, Judgement, Problem, Question, Response
+from selftrain.records import Group, Groups, Problem, Question, Response
 from selftrain.reward_model import RewardModel
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests
 from selftrain.store import STEPS, Workspace, read_json_lines, read_parquet
 from selftrain.training import TrainingConfig
-from selftrain.training_set import Kind, TrainingSet
+from selftrain.training_set import Kind, Pair, TrainingSet
 from selftrain.training_step import Training
 from selftrain.verbs import Verbs
 
@@ -41,21 +43,8 @@ REWARDS = 64
 """Responses that a calibration has rated."""
 EMBEDDED = 128
 """Texts that a calibration embeds."""
-UNKNOWN = Judgement(judgement="wrong", answer=None, reason="not judged by the plan")
 PURPOSE = "calibration"
 """Of the calibration's responses: with another purpose they have other seeds than any of a run."""
-
-
-class Rewarded(NamedTuple):
-    """What the calibration of a reward model found."""
-
-    loading: float
-    """Seconds."""
-    rate: float
-    """Seconds a response."""
-    rewards: list[float]
-    tokens: float
-    """Tokens a response."""
 
 
 class Asking(NamedTuple):
@@ -82,16 +71,17 @@ class PaperVerbs(Verbs):
         self._bases: dict[str, Model] = {}
         self._steps = config.workspace / STEPS
         self._drawn: set[str] = set()
-        self._judged: set[str] = set()
-        """Ids of the responses that were drawn, and judged, on paper."""
-        self._marks: dict[str, tuple[Judgement, int]] = {}
+        """Ids of the responses that were drawn on paper."""
+        self.dealt = Dealt()
         self._rates: dict[PromptConfig, SamplingRate] = {}
         self._judging: float | None = None
         self._draws = 0
         self._trained: dict[Kind, tuple[TrainingRate, int]] = {}
+        self._made: dict[str, Model] = {}
+        """What was trained on paper, by what determines it."""
         self._scored: tuple[float, list[float]] | None = None
-        self._rewarded: Rewarded | None = None
-        self._embedded: tuple[float, float, NDArray[np.float32]] | None = None
+        self._rewarded: Calibration[tuple[list[float], int]] | None = None
+        self._embedded: Calibration[NDArray[np.float32]] | None = None
         self._texts: set[str] = set()
         """Texts that were embedded on paper."""
         self._loading = 0.0
@@ -118,6 +108,10 @@ class PaperVerbs(Verbs):
         """See `Verbs.renderer`; models on paper have their base's tokenizer."""
         return super().renderer(self._base(model), prompt, shots)
 
+    def context(self, model: Model) -> int | None:
+        """See `Verbs.context`."""
+        return super().context(self._base(model))
+
     def sample(
         self,
         model: Model,
@@ -139,8 +133,9 @@ class PaperVerbs(Verbs):
         pool = self._pool_of(base, problems, n, Asking(prompt, sampling, shots))
         if model != base and draw.purpose != "train" and prompt == self._config.prompt:
             pool = self._pool_of(base, problems, n, Asking(self._config.drawing_prompt, sampling))
+        skipped = n * self.dealt.before(model, prompt, draw) if draw.purpose == "train" else 0
         grouped = tuple(
-            self._dealt(group, list(islice(owed.items(), place * n, (place + 1) * n)))
+            self.dealt.deal(group, list(islice(owed.items(), place * n, (place + 1) * n)), skipped)
             for place, group in enumerate(pool.deal(problems))
         )
         there = self._drawn | self._there(digest(cell))
@@ -154,23 +149,15 @@ class PaperVerbs(Verbs):
         return self._judged_on_paper(samples, gold=True)
 
     def read(self, samples: Samples) -> Groups:
-        """See `Verbs.read`."""
-        return self._judged_on_paper(samples, gold=False)
+        """See `Verbs.read`; what no model wrote is there to be read."""
+        groups = self._judged_on_paper(samples, gold=False)
+        return groups if self.dealt.knows_any(samples) else super().read(samples)
 
     def _judged_on_paper(self, samples: Samples, *, gold: bool) -> Groups:
-        asked = {response.id for responses in samples.responses for response in responses}
-        rows = len(asked - self._judged)
-        self._judged |= asked
+        rows = self.dealt.fresh(samples, gold=gold)
         self._write("judge", rows * (self._judging or 0.0), rows=rows)
-        groups = []
-        for problem, responses in zip(samples.problems, samples.responses, strict=True):
-            marks = [self._marks.get(response.id, (UNKNOWN, -1)) for response in responses]
-            marks = marks if gold else [(unjudged(NOT_COMPARED, said.answer), cluster) for said, cluster in marks]
-            clusters = list(dict.fromkeys(cluster for _, cluster in marks))
-            numbers = tuple(clusters.index(cluster) for _, cluster in marks)
-            judgements = tuple(judgement for judgement, _ in marks)
-            groups.append(Group(problem=problem, responses=responses, judgements=judgements, clusters=numbers))
-        return Groups(groups)
+        each = zip(samples.problems, samples.responses, strict=True)
+        return Groups([self.dealt.judged(problem, responses, gold=gold) for problem, responses in each])
 
     def score(
         self, model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], label: str = "score"
@@ -194,19 +181,15 @@ class PaperVerbs(Verbs):
 
     def embed(self, texts: Sequence[str], name: str) -> NDArray[np.float32]:
         """See `Verbs.embed`; texts that were not calibrated with are dealt the rows of those that were."""
+        if not texts:
+            return np.zeros((0, 0), dtype=np.float32)
         if self._embedded is None:
-            start = time.monotonic()
-            super().embed(texts[:1], name)
-            loading = time.monotonic() - start
-            few = texts[1 : 1 + EMBEDDED] or texts
-            start = time.monotonic()
-            rows = super().embed(few, name)
-            self._embedded = (loading, max(0.0, time.monotonic() - start - loading) / len(few), rows)
-        loading, rate, rows = self._embedded
+            self._embedded = calibrate(partial(super().embed, name=name), texts, EMBEDDED)
         if fresh := set(texts) - self._texts:
             self._ready = None
             self._texts |= fresh
-            self._write("embed", loading + rate * len(fresh), rows=len(fresh))
+            self._write("embed", self._embedded.seconds(len(fresh)), rows=len(fresh))
+        rows = self._embedded.found
         return rows[np.arange(len(texts)) % len(rows)]
 
     def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> tuple[list[float], int]:
@@ -214,35 +197,36 @@ class PaperVerbs(Verbs):
         if not pairs:
             return [], 0
         if self._rewarded is None:
-            start = time.monotonic()
-            super().reward(model, pairs[:1])
-            loading = time.monotonic() - start
-            few = pairs[1 : 1 + REWARDS] or pairs
-            found, tokens = super().reward(model, few)
-            rate = max(0.0, time.monotonic() - start - 2 * loading) / len(few)
-            self._rewarded = Rewarded(loading, rate, found, tokens / len(few))
-        known, self._ready = self._rewarded, None
-        tokens = round(known.tokens * len(pairs))
-        self._write("reward", known.loading + known.rate * len(pairs), rows=len(pairs), tokens=tokens)
-        return list(islice(cycle(known.rewards), len(pairs))), tokens
+            self._rewarded = calibrate(partial(super().reward, model), pairs, REWARDS)
+        self._ready = None
+        rewards, read = self._rewarded.found
+        tokens = round(read * len(pairs) / self._rewarded.items)
+        self._write("reward", self._rewarded.seconds(len(pairs)), rows=len(pairs), tokens=tokens)
+        return list(islice(cycle(rewards), len(pairs))), tokens
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
-        """See `Verbs.train`; the model it returns has no weights."""
-        real = self._base(parent)
+        """See `Verbs.train`; the model it returns has no weights. What was trained before costs nothing."""
+        training = Training(seed=self._seed, parent=parent, base=base, rows=rows, config=config)
+        key = digest([training.inputs, _taught(rows)])
+        if key not in self._made:
+            self._made[key] = self._trained_on_paper(training)
+        return replace(self._made[key], name=name)
+
+    def _trained_on_paper(self, training: Training) -> Model:
+        rows, config, real = training.rows, training.config, self._base(training.parent)
         if rows.kind not in self._trained:
             self._trained[rows.kind] = self._calibrate_training(real, rows, config)
         rate, saved = self._trained[rows.kind]
         self._ready = None
         seconds = rate.seconds(len(rows), rows.tokens, config)
         self._write("train", seconds, rows=len(rows), tokens=config.epochs * rows.tokens)
-        apart = Training(seed=self._seed, parent=parent, base=base, rows=rows, config=config).apart
-        needed = training_memory(Shape.read(real.folder), config, saved // 4, rows, apart=apart)
+        needed = training_memory(Shape.read(real.folder), config, saved // 4, rows, apart=training.apart)
         self.training_memory = max(self.training_memory, needed)
         self.checkpoints = max(self.checkpoints, checkpoints(len(rows), config))
         self.trainings += 1
         folder = self._workspace.root / "paper" / str(self.trainings)
         folder.mkdir(parents=True)
-        made = Model(name=name, folder=folder, digest=f"paper {self.trainings}")
+        made = Model(name=folder.name, folder=folder, digest=f"paper {self.trainings}")
         self._bases[made.digest] = real
         return made
 
@@ -262,25 +246,6 @@ class PaperVerbs(Verbs):
         longest = max((asked.request.prompt for asked in owed), key=len)
         seen = self.prompts.get(prompt) or [(len(ids), renderer.text(ids)) for ids in [owed[0].request.prompt]]
         self.prompts[prompt] = [seen[0], max(seen[-1], (len(longest), renderer.text(longest)))]
-
-    def _dealt(self, group: Group, owed: Sequence[tuple[str, Asked]]) -> tuple[Response, ...]:
-        dealt = []
-        for identity, asked in owed:
-            place = asked.index % len(group.responses)
-            known = group.responses[place]
-            self._marks[identity] = (group.judgements[place], group.clusters[place])
-            dealt.append(
-                Response(
-                    id=identity,
-                    problem=asked.problem,
-                    index=asked.index,
-                    text=known.text,
-                    tokens=known.tokens,
-                    logprobs=known.logprobs,
-                    finish=known.finish,
-                )
-            )
-        return tuple(dealt)
 
     def _there(self, cell: str) -> set[str]:
         """Ids of the responses that the run's own workspace has."""
@@ -397,3 +362,8 @@ class PaperVerbs(Verbs):
 
 def _length(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int:
     return sum(len(prompt) + len(completion) for prompt, completion in pairs)
+
+
+def _taught(rows: TrainingSet) -> list[list[str]]:
+    """Ids of the responses in the rows: on paper others may have the same tokens."""
+    return [[row.chosen_response, row.rejected_response] if isinstance(row, Pair) else [row.response] for row in rows]

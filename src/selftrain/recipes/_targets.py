@@ -4,16 +4,17 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from selftrain.digest import normal_text
 from selftrain.errors import ConfigError
 from selftrain.judges.number import find_number
-from selftrain.prompts import filled
+from selftrain.prompts import filled, holding
 from selftrain.pseudo_labels import PseudoLabel
 from selftrain.recipes import RecipeOptions
 from selftrain.records import Group, Groups, Judgement, Problem, given
 from selftrain.round import Round
+from selftrain.sampling import Samples
 
 if TYPE_CHECKING:
     from selftrain.labels import Label
@@ -24,7 +25,7 @@ class TargetOptions(RecipeOptions):
 
     target: Literal["answer", "response"] = "answer"
     """The answer alone, or the whole response: of a labelled problem its rationale, where it has one."""
-    written: str = Field("Answer: {answer}")
+    written: str = "Answer: {answer}"
     """How an answer alone is written; `{answer}` stands for it. The judge must be able to read it."""
 
     @property
@@ -35,15 +36,13 @@ class TargetOptions(RecipeOptions):
     @field_validator("written")
     @classmethod
     def _has_answer(cls, written: str) -> str:
-        if "{answer}" not in written:
-            raise ValueError(f"{written!r} has no {{answer}}: put it where the answer goes")
-        return written
+        return holding(written, "answer")
 
 
 def learned(round: Round, options: TargetOptions) -> Groups:
     """The labelled problems, then what promoted rounds took for labels, as responses that can be trained.
 
-    Raises ConfigError if no labelled problem fits into a row.
+    Raises ConfigError if no labelled problem fits into a row, or if the judge reads no answer in any.
     """
     labelled = round.trainable(Groups([given(problem, _label(problem, options)) for problem in round.labels.labelled]))
     if not labelled:
@@ -51,17 +50,29 @@ def learned(round: Round, options: TargetOptions) -> Groups:
             f"no labelled problem fits into {round.training.max_length} tokens: shorten them or raise "
             "training.max_length"
         )
+    found = round.read(Samples.gathered([group.problem for group in labelled], [group.responses for group in labelled]))
+    if not found.majority():
+        example = labelled[0].responses[0].text[-60:]
+        raise ConfigError(
+            f"the judge reads no answer in {example!r}, nor in what other labelled problems teach: "
+            "change recipe.options.written, or the rationales, so that it does"
+        )
     return Groups([*labelled, *round.trainable(Groups([target(label, options) for label in round.taught]))])
 
 
 def target(label: PseudoLabel, options: TargetOptions) -> Group:
     """A pseudo-label as what is trained: its response, or the answer alone as the response writes it."""
-    response = label.response
-    if options.target == "answer" and label.answer is not None:
-        text = filled(options.written, answer=as_written(label.answer, response.text))
-        response = replace(response, text=text, finish="stop")
+    if options.target == "response" or label.answer is None:
+        return spoken(label)
+    text = filled(options.written, answer=as_written(label.answer, label.response.text))
+    said = replace(label.response, text=text, tokens=(), logprobs=(), finish="stop")
+    return spoken(replace(label, response=said))
+
+
+def spoken(label: PseudoLabel) -> Group:
+    """A pseudo-label's response as a group."""
     judgement = Judgement(judgement="unjudged", answer=label.answer, reason="a pseudo-label")
-    return Group(problem=label.question, responses=(response,), judgements=(judgement,), clusters=(0,))
+    return Group(problem=label.question, responses=(label.response,), judgements=(judgement,), clusters=(0,))
 
 
 def as_written(answer: str, text: str) -> str:

@@ -5,7 +5,7 @@ import re
 from pydantic import Field, field_validator
 
 from selftrain.judges.stated import after_thinking
-from selftrain.prompts import PromptConfig, filled
+from selftrain.prompts import PromptConfig, filled, holding
 from selftrain.recipes import recipe
 from selftrain.recipes._votes import VoteOptions, answered, voted
 from selftrain.records import Groups, Problem
@@ -42,10 +42,7 @@ class SelfFilterOptions(VoteOptions):
     @field_validator("template")
     @classmethod
     def _both(cls, template: str) -> str:
-        for name in ("{question}", "{response}"):
-            if name not in template:
-                raise ValueError(f"the template has no {name}: put it where the {name[1:-1]} goes")
-        return template
+        return holding(template, "question", "response")
 
 
 @recipe("self_filter", paper="arXiv:2408.09849")

@@ -7,8 +7,9 @@ from typing import Any
 
 from selftrain.report.charts import Chart, Trace
 from selftrain.report.pseudo import Accuracy, PseudoAccuracy, Tenth, pseudo_accuracy
+from selftrain.report.pseudo_words import ranked_line
 from selftrain.report.record import RoundRecord
-from selftrain.report.words import one_line, ranked_line
+from selftrain.report.words import one_line
 
 NO_PROBE = (
     "How many are right is not known: none could be compared with a gold answer. To learn it, give the task a probe, "
@@ -49,10 +50,11 @@ def pseudo_section(found: RoundRecord) -> PseudoSection | None:
     a = pseudo_accuracy(found.pseudo_labels)
     unjudged = f" {a.unjudged:,} of them could not be judged and are left out." if a.unjudged else ""
     probe = WHAT_A_PROBE_IS.format(probe=a.probe, unjudged=unjudged) if a.told else NO_PROBE
+    ranked = ranked_line(a)
     return PseudoSection(
         number=found.number,
         sentence=_sentence(a),
-        notes=(f"{ranked_line(a)}.", probe),
+        notes=(f"{ranked[0].upper()}{ranked[1:]}.", probe),
         tables=(_selection(a), _by_source(a)),
         chart=_chart(found.number, a) if a.tenths else None,
     )

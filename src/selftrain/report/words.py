@@ -1,12 +1,11 @@
 """The words in which a run is told: on its page and in the terminal."""
 
-import math
 from collections.abc import Iterator
 
 from selftrain.audit import verdict_line
 from selftrain.audit.words import MEANINGS
 from selftrain.progress import printable
-from selftrain.report.pseudo import PseudoAccuracy, pseudo_accuracy
+from selftrain.report.pseudo_words import pseudo_line
 from selftrain.report.record import RoundRecord, RunRecord
 
 
@@ -41,7 +40,8 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
         if funnel["responses"]:
             yield f"{start} {funnel['responses']:,} responses to {funnel['questions']:,} questions{judged}{unjudged}"
         yield from (f"{start} {printable(note)}" for note in funnel.get("notes", ()))
-        yield from (f"{start} {line}" for line in _pseudo_lines(found))
+        if found.pseudo_labels:
+            yield f"{start} {pseudo_line(found.pseudo_labels)}"
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in funnel["dropped"].items())
         weights = [row["weight"] for row in found.rows]
         spread = f"{len(weights):,} {found.noun}, weights {min(weights):.2f} to {max(weights):.2f}" if weights else ""
@@ -52,30 +52,6 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
         yield f"{start} {found.facts['reason']}"
     elif funnel:
         yield f"{start} not decided yet"
-
-
-def _pseudo_lines(found: RoundRecord) -> Iterator[str]:
-    """What became of a round's pseudo-labels, and how right they are."""
-    if found.pseudo_labels:
-        a = pseudo_accuracy(found.pseudo_labels)
-        yield f"{a.labels:,} pseudo-labels, {a.after.labels:,} kept: {ranked_line(a)}"
-        parts = (("before selection", a.before), ("kept", a.after), ("dropped", a.dropped))
-        told = [f"{name} {one.share:.3f} ({one.right:,} of {one.judged:,})" for name, one in parts if one.judged]
-        if told:
-            yield f"pseudo-labels right on the probe: {', '.join(told)}"
-
-
-def ranked_line(a: PseudoAccuracy) -> str:
-    """How pseudo-labels came to be ranked, and which share of them was kept."""
-    unranked = f"{a.unstated:,} state no answer, {a.unsure:,} state one without a finite confidence"
-    if not a.ranked:
-        return f"{unranked}, none could be ranked"
-    ranked = f"{a.kept_ranked:,} of the other {a.ranked:,} were kept ({a.kept_ranked / a.ranked:.1%})"
-    if math.isnan(a.threshold):
-        return f"{unranked}; {ranked}"
-    upto = f"up to a mean negative log-likelihood of {a.threshold:.4f} nats a token"
-    tied = f", as {a.tied:,} have it: equal ones stay together" if a.tied > 1 else ""
-    return f"{unranked}; {ranked}, {upto}{tied}"
 
 
 def clipped(text: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from selftrain.records import Problem
 from selftrain.tasks.choices import choice_problem
 from selftrain.tasks.cut import CutOptions, cut, missing_split, pooled
 from selftrain.tasks.tables import answer_value, read_rows, text_value
-from selftrain.tasks.task import SPLITS, Suite, Task, check_disjoint, count, make_task, shuffled, unique
+from selftrain.tasks.task import SPLITS, Suite, Task, check_disjoint, count, make_task, shuffled, unique, without_gold
 from selftrain.validation import Options, parse
 
 ROLES = ("system", "user", "assistant")
@@ -31,7 +31,8 @@ class Columns(Options):
     """A worked solution that ends in the answer."""
     options: str = "options"
     """What a multiple-choice question lets choose from: a list of texts, a mapping of labels to texts, a list of
-    `{label, text}`, or `{text: [...], label: [...]}`; in CSV any of them as JSON."""
+    `{label, text}`, or `{text: [...], label: [...]}`; in CSV any of them as JSON. Read unless the task names a judge
+    other than `choice`: then question and answer are as they are written."""
 
 
 class FilesOptions(CutOptions):
@@ -60,7 +61,7 @@ class FilesOptions(CutOptions):
     """Files of out-of-distribution problems by suite name; each is halved into select and test."""
     judge: str | None = None
     """Judge of the answers: `choice`, `exact`, `number`, `math`, or the import path of your own; if not given `choice`
-    where questions have options, else `exact`."""
+    where questions have options, else `exact`. Only `choice`, given or not, reads a row's options."""
     columns: Columns = Columns()
     """Names of the columns."""
 
@@ -84,6 +85,10 @@ class FilesOptions(CutOptions):
         files = {split: getattr(self, split) for split in SPLITS} | {"train": self.train or self.unlabelled}
         return {split: file for split, file in files.items() if file is not None}
 
+    def read(self, file: Path) -> list[Problem]:
+        """The problems of a file, with options unless another judge than `choice` is named."""
+        return list(read_problems(file, self.columns, choices=self.judge in (None, "choice")))
+
 
 def files_task(options: Mapping[str, Any], seed: int) -> Task:
     """Problems from files; a question twice in one file is dropped, one in two split files is a DataError.
@@ -96,14 +101,13 @@ def files_task(options: Mapping[str, Any], seed: int) -> Task:
     chosen = parse(FilesOptions, options, "task.options")
     notes: list[str] = []
     if chosen.path is not None:
-        splits = cut(_in_order(chosen.path, chosen.columns, seed, notes), chosen, str(chosen.path))
+        splits = cut(_in_order(chosen.path, chosen, seed, notes), chosen, str(chosen.path))
     else:
-        files = chosen.split_files()
-        splits = {split: list(read_problems(file, chosen.columns)) for split, file in files.items()}
+        splits = {split: chosen.read(file) for split, file in chosen.split_files().items()}
     if chosen.probe:
         check_disjoint("files", splits.items())  # a question of both splits would be dropped as a duplicate below
         splits = _held_back(splits, chosen.probe, seed, notes)
-    suites = {name: _halves(_in_order(file, chosen.columns, seed, notes)) for name, file in chosen.suites.items()}
+    suites = {name: _halves(_in_order(file, chosen, seed, notes)) for name, file in chosen.suites.items()}
     choices = any(problem.options for problems in splits.values() for problem in problems)
     judge = chosen.judge or ("choice" if choices else "exact")
     return make_task("files", splits=splits, suites=suites, judge=judge, notes=notes)
@@ -114,6 +118,8 @@ def _held_back(
 ) -> dict[str, list[Problem]]:
     """The splits with a share of the labelled problems among those of `train`, in an order fixed by the seed."""
     labelled, more = unique(splits["labelled"], "labelled")
+    if bare := [problem for problem in labelled if problem.gold is None]:  # once held back they would go unnoticed
+        raise without_gold("files", "labelled", bare)
     size = round(probe * len(labelled))
     if not 0 < size < len(labelled):
         raise DataError(
@@ -127,8 +133,8 @@ def _held_back(
     return {**splits, "labelled": left, "train": shuffled([*splits["train"], *held], seed)}
 
 
-def _in_order(path: Path, columns: Columns, seed: int, notes: list[str]) -> list[Problem]:
-    problems, more = pooled(list(read_problems(path, columns)), str(path), seed)
+def _in_order(path: Path, chosen: FilesOptions, seed: int, notes: list[str]) -> list[Problem]:
+    problems, more = pooled(chosen.read(path), str(path), seed)
     notes += more
     return problems
 
@@ -138,15 +144,18 @@ def _halves(problems: list[Problem]) -> Suite:
     return Suite(select=tuple(problems[:middle]), test=tuple(problems[middle:]))
 
 
-def read_problems(path: Path, columns: Columns | None = None) -> Iterable[Problem]:
-    """The problems of a file, in the order of its rows. Raises DataError for a row that is none."""
+def read_problems(path: Path, columns: Columns | None = None, *, choices: bool = True) -> Iterable[Problem]:
+    """The problems of a file, in the order of its rows; without `choices` no row's options are read.
+
+    Raises DataError for a row that is none.
+    """
     columns = columns or Columns()
     for place, row in read_rows(path):
         question = row.get(columns.question)
         if question is None:
             raise DataError(_without_question(place, row, columns.question))
         turns = _turns(question, place)
-        answer, options = row.get(columns.answer), row.get(columns.options)
+        answer, options = row.get(columns.answer), row.get(columns.options) if choices else None
         level = text_value(row.get(columns.level), f"{place}, column {columns.level}")
         rationale = text_value(row.get(columns.rationale), f"{place}, column {columns.rationale}")
         if options is not None:

@@ -160,10 +160,15 @@ def _check_golds(task: Task) -> None:
         unlabelled = part == "train" and ("labelled" in task.splits or len(bare) == len(problems))
         needed = part == "labelled" or (task.judge in GOLD_JUDGES and not unlabelled)
         if bare and needed:
-            raise DataError(
-                f"{task.name}: {count(len(bare), 'problem')} of {part} without a gold answer, such as "
-                f"{quoted(bare[0])}: give each an answer or remove it"
-            )
+            raise without_gold(task.name, part, bare)
+
+
+def without_gold(name: str, part: str, bare: Sequence[Problem]) -> DataError:
+    """What is wrong when problems of a task's part have no gold answer."""
+    return DataError(
+        f"{name}: {count(len(bare), 'problem')} of {part} without a gold answer, such as {quoted(bare[0])}: "
+        "give each an answer or remove it"
+    )
 
 
 def _check_rationales(task: Task) -> None:

@@ -1,4 +1,4 @@
-"""In-weight and in-context propagation: who answers, what they are shown, what they agree on, who decides."""
+"""Who answers, what they are shown, what they agree on, and who decides."""
 
 from collections import Counter
 
@@ -7,15 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make_few_labels import LABELLED, OPTIONS, PROBLEMS, WARM, by_shots, choice, run
-from make_round import make_group
+from make_round import make_group, tokenizer
 
 from selftrain.errors import ConfigError
 from selftrain.judges import load_judge
-from selftrain.recipes._propagation import SHOWN, Configuration, agree, drawn, elected
-from selftrain.recipes.semievol import SemiEvolOptions
-from selftrain.records import Groups
+from selftrain.recipes._collaboration import (
+    SHOWN,
+    CollaborationOptions,
+    Configuration,
+    agree,
+    configurations,
+    drawn,
+    elected,
+)
 
-EVERY = SemiEvolOptions().configurations
+EVERY = configurations(["base", "warm"], 3, CollaborationOptions())
 HEAD = "Because it is so. " * 100
 
 
@@ -170,9 +176,9 @@ BASE, WARM0, WARM2 = Configuration("base", 3), Configuration("warm", 0), Configu
 )
 def test_of_the_majority_the_warm_models_response_with_most_shots_is_taken(texts, turn, place):
     group = group_of(*texts)
-    ((chosen, source),) = elected(Groups([group]), [turn])
-    assert chosen.responses == (group.responses[place],)
-    assert source == str(turn[place])
+    chosen = elected(group, turn)
+    assert chosen.response == group.responses[place]
+    assert chosen.source == str(turn[place])
 
 
 def justifications(round):
@@ -202,7 +208,7 @@ def test_what_it_is_shown_is_the_end_of_each_prediction():
     """Bounded, and without thinking where that is not trained."""
     _, round = run(by_shots(HEAD + "Answer: A", "<think>Answer: C</think>Answer: B"), problems=PROBLEMS[:1])
     ((*_, question),) = justifications(round)
-    assert max(len(line) for line in question.splitlines()) == SHOWN + len("1. ")
+    assert max(len(line) for line in question.splitlines()) == SHOWN // 4 + len("1. ")
     says = by_shots("Answer: A", "<think>Answer: C</think>Answer: B")
     _, round = run(says, problems=PROBLEMS[:1], predictions=8, settings={"train_on_thinking": False})
     ((*_, question),) = justifications(round)
@@ -222,7 +228,7 @@ def test_what_a_prediction_spells_is_not_filled_in():
 
 
 def test_the_templates_own_words_hold_the_question_and_the_predictions():
-    template = SemiEvolOptions().template
+    template = CollaborationOptions().template
     _, round = run(problems=PROBLEMS[:1], justify="always", template=f"were given {template}")
     ((*_, question),) = justifications(round)
     assert question.count("go north-east?\n") + question.endswith("go north-east?") == 1
@@ -299,7 +305,7 @@ def test_it_is_told_how_often_they_agree():
 def test_labelled_problems_that_fit_are_too_few_for_the_shots():
     labelled = [*LABELLED[:2], *(choice(f"labelled {'far ' * 200}{n}?", "A") for n in range(2))]
     with pytest.raises(
-        ConfigError, match="3 shots are wanted, 2 labelled problems fit into a row: give more or set"
+        ConfigError, match="3 shots are wanted, there are 2 labelled rows of at most 100 tokens: give more or set"
     ) as e:
         run(labelled=labelled, settings={"max_length": 100})
     assert "\n" not in str(e.value)
@@ -312,3 +318,27 @@ def test_predictions_are_drawn_with_the_sampling_prompt():
     assert sorted(prompt.shots for prompt in prompts) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert {prompt.template for prompt in prompts} == {"Q: {question}"}
     assert {sampling.temperature for sampling in round.verbs.samplings[:-1]} == {round.sampling.temperature}
+
+
+def test_where_demonstrations_leave_no_room_the_farthest_go():
+    """Of one problem, whose question is long; the others are shown all."""
+    problems = [choice(f"go {'so ' * 40}north-east?"), *PROBLEMS[1:]]
+    _, wide = run(problems=problems, predictions=8)
+    lengths = [len(tokenizer().encode(text)) for (_, asked, _), text in wide.verbs.prompts.items() if "so so" in asked]
+    _, round = run(problems=problems, predictions=8, room=max(lengths) - 1 + wide.sampling.max_tokens)
+    assert round.told[0] == "1 problems have no room for 3 shots, and are shown fewer"
+    for name, shown in round.verbs.shown.items():
+        full = wide.verbs.shown[name]
+        assert shown == (full[:2] if "so so" in name[1] else full)
+
+
+def test_predictions_that_do_not_fit_are_not_decided_on():
+    """The majority answer is taken in their place."""
+    says = by_shots(HEAD + "Answer: A", HEAD + "Answer: B")
+    _, round = run(says, problems=PROBLEMS[:1], justify="always", room=400 + 64)
+    assert not justifications(round)
+    assert round.told[-1] == "predictions agree on 0 of 1 problems; the warm model decided 0"
+    (label,) = round.pseudo_labels
+    assert label.source != "warm, self-justified"
+    _, round = run(says, problems=PROBLEMS[:1], justify="always", room=4000)
+    assert justifications(round)
