@@ -134,7 +134,7 @@ def strike(
     since = metrics.stat().st_size if metrics.exists() else 0
     process = start(config, workspace)
     seen: float | None = None
-    pause = 0.02 if target in (SAMPLING, TRAINING) else 0.002
+    pause = 0.02 if target == SAMPLING else 0.002
     while process.poll() is None:
         time.sleep(rng.uniform(0, pause))
         sight = look(workspace, process.pid, since) if _stop(process) else None

@@ -89,15 +89,15 @@ def test_problems_without_a_level_are_counted_too() -> None:
     assert (found.problems, found.left_out) == ([1, 1], 1)
 
 
-def test_more_than_fifty_names_are_no_levels() -> None:
-    many = {str(i): (str(i % 51), "r") for i in range(102)}
+def test_more_than_sixty_names_are_no_levels() -> None:
+    many = {str(i): (str(i % 61), "r") for i in range(122)}
     assert by_level(*[leveled(many)] * 2) is None
-    few = by_level(*[leveled({p: level for p, level in many.items() if level[0] != "50"})] * 2)
+    few = by_level(*[leveled({p: level for p, level in many.items() if level[0] != "60"})] * 2)
     assert few is not None
-    assert few.problems == [2] * 50
+    assert few.problems == [2] * 60
     named = by_level(*[leveled(many)] * 2, ["3", "7"])
     assert named is not None
-    assert (named.names, named.left_out) == (["3", "7"], 98)
+    assert (named.names, named.left_out) == (["3", "7"], 118)
 
 
 def test_a_level_is_taken_from_the_log_that_has_it() -> None:

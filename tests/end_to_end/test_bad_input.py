@@ -115,7 +115,7 @@ def test_more_questions_than_exist(spoilt, lab):
         ("training.epoch=1", "unknown key training.epoch: known keys are method, loss, preference"),
         ("audit.sampling.heat=1", "unknown key audit.sampling.heat: known keys are temperature, top_p, max_tokens"),
         ("recipe.options.sample=4", "unknown key recipe.options.sample: known keys are samples, per_problem"),
-        ("task.options.jugde=exact", "unknown key task.options.jugde: known keys are path"),
+        ("task.options.jugde=exact", "unknown key task.options.jugde: known keys are ratios, sizes, path"),
     ],
 )
 def test_unknown_key(first, lab, change, told):
@@ -128,7 +128,7 @@ def test_unknown_key(first, lab, change, told):
     [
         ("task=riddles", "there is no task 'riddles': known are reasoning_gym:FAMILY"),
         ("task=reasoning_gym:riddles", "riddles"),
-        ("judge=jury", "unknown judge 'jury': use one of exact, math, number"),
+        ("judge=jury", "unknown judge 'jury': use one of choice, exact, math, number"),
         ("judge=nowhere.py:judge", "there is no file nowhere.py"),
         ("model=gpt", "model 'gpt' is not known: use smollm2, a .gguf file, a model folder"),
         ("model=nobody/nothing", "model nobody/nothing is no local folder and the hub does not give it"),

@@ -351,8 +351,8 @@ def killed_at(words, moment, count):
 
 
 MOMENTS = (
-    ("after training", 2, 0),  # of the warm model's three steps, at a checkpoint
     ("before embed", 1, 0),
+    ("after training", 2, 0),  # of the warm model's three steps, at a checkpoint
     ("after sample train", 2, 0),
     ("before justification", 1, 0),
     ("after score", 1, 0),
