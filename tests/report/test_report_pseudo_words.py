@@ -23,15 +23,15 @@ LEAST = "those with a mean negative log-likelihood of at most"
     [
         (
             [*KEPT, *DROPPED, *UNRANKED],
-            f"8 pseudo-labels, 3 kept: {RANKED}, {LEAST} 0.5 nats a token, where 2 tie; 1 without an answer, 2 without "
+            f"8 pseudo-labels: {RANKED}, {LEAST} 0.5 nats a token, where 2 tie; 1 without an answer, 2 without "
             "a finite confidence; right on the probe: before selection 0.667 (2 of 3), kept 1.000 (2 of 2), "
             "dropped 0.000 (0 of 1)",
         ),
-        (KEPT[1:2], f"1 pseudo-labels, 1 kept: 1 of the 1 that can be ranked were kept (100.0%), {LEAST} 0.5 nats a "
+        (KEPT[1:2], f"1 pseudo-labels: 1 of the 1 that can be ranked were kept (100.0%), {LEAST} 0.5 nats a "
          "token"),
-        ([label(0.1, kept=False), *KEPT[:1]], "2 pseudo-labels, 1 kept: 1 of the 2 that can be ranked were kept (50.0%)"
+        ([label(0.1, kept=False), *KEPT[:1]], "2 pseudo-labels: 1 of the 2 that can be ranked were kept (50.0%)"
          "; right on the probe: before selection 1.000 (1 of 1), kept 1.000 (1 of 1)"),
-        (UNRANKED, "3 pseudo-labels, 0 kept: none can be ranked; 1 without an answer, 2 without a finite confidence"),
+        (UNRANKED, "3 pseudo-labels: none can be ranked; 1 without an answer, 2 without a finite confidence"),
         ([], ""),
     ],
     ids=["all sorts", "no probe", "no threshold", "none ranked", "none"],

@@ -17,7 +17,7 @@ def pseudo_line(rows: Sequence[Label]) -> str:
     parts = (("before selection", a.before), ("kept", a.after), ("dropped", a.dropped))
     told = [f"{name} {one.share:.3f} ({one.right:,} of {one.judged:,})" for name, one in parts if one.judged]
     probed = f"; right on the probe: {', '.join(told)}" if told else ""
-    return f"{a.labels:,} pseudo-labels, {a.after.labels:,} kept: {ranked_line(a)}{probed}"
+    return f"{a.labels:,} pseudo-labels: {ranked_line(a)}{probed}"
 
 
 def ranked_line(a: PseudoAccuracy) -> str:
