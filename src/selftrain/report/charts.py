@@ -260,7 +260,7 @@ def funnel_chart(found: RoundRecord) -> Chart | None:
         name=f"funnel-{found.number}",
         title=f"From samples to {found.noun}, round {found.number}",
         sentence=f"Of {f['responses']:,} responses to {f['questions']:,} questions {came}; "
-        f"{f['rows']:,} {found.noun} were made of them.",
+        f"the round made {f['rows']:,} {found.noun}.",
         note="; ".join(f"{count} {name}" for name, count in dropped) or "No question and no row was dropped.",
         traces=[
             _bars(kind, colour, list(values.values()), [f"{v:,}" for v in values.values()], "outside", first)
