@@ -50,7 +50,9 @@ def pooled(pairs: Sequence[tuple[Log, Log]], settings: AuditSettings) -> Figure:
     matched = [match(*pair) for pair in pairs]
     found = [passing("pass@1", *judged(first.main, second.main), 1) for first, second in matched]
     before, after = (np.concatenate([getattr(one, side) for one in found]) for side in ("before", "after"))
-    return two_sided(differences([Measured(name="pass@1", before=before, after=after)], settings)[0], settings, "primary")
+    return two_sided(
+        differences([Measured(name="pass@1", before=before, after=after)], settings)[0], settings, "primary"
+    )
 
 
 def main() -> None:
