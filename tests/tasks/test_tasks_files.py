@@ -8,37 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from make_files import load, read, rows, split_files, write
 
 from selftrain.errors import ConfigError, DataError
-from selftrain.tasks import TaskConfig, load_task
-from selftrain.tasks.files import Columns, read_problems
 from selftrain.tasks.tables import MAX_ROW
-
-
-def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
-
-
-def rows(*numbers, word="Question"):
-    return [{"question": f"{word} {n}?", "answer": str(n)} for n in numbers]
-
-
-def load(seed=0, **options):
-    return load_task(TaskConfig(name="files", options=options), seed)
-
-
-def read(path, **columns):
-    return list(read_problems(path, Columns(**columns)))
 
 
 @pytest.fixture
 def files(tmp_path):
-    return {
-        "train": write(tmp_path / "train.jsonl", rows(1, 2, 3)),
-        "select": write(tmp_path / "select.jsonl", rows(4)),
-        "test": write(tmp_path / "test.jsonl", rows(5, 6)),
-    }
+    return split_files(tmp_path)
 
 
 # How problems are cut

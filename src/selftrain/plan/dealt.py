@@ -1,6 +1,7 @@
 """Responses on paper: from which of the calibration each was dealt, and what a judge would say of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from selftrain.judges.base import unjudged
@@ -46,17 +47,8 @@ class Dealt:
 
     def _response(self, group: Group, identity: str, asked: Asked, skipped: int) -> Response:
         place = (skipped + asked.index) % len(group.responses)
-        known = group.responses[place]
         self._marks[identity] = Mark(group.judgements[place], group.clusters[place], group)
-        return Response(
-            id=identity,
-            problem=asked.problem,
-            index=asked.index,
-            text=known.text,
-            tokens=known.tokens,
-            logprobs=known.logprobs,
-            finish=known.finish,
-        )
+        return replace(group.responses[place], id=identity, problem=asked.problem, index=asked.index)
 
     def knows_any(self, samples: Samples) -> bool:
         """Whether any of the responses was dealt."""

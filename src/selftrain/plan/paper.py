@@ -240,7 +240,7 @@ class PaperVerbs(Verbs):
 
     def _look(self, base: Model, prompt: PromptConfig, renderer: Renderer, owed: Sequence[Asked]) -> None:
         """Keeps examples of a prompt; raises ConfigError for one that the model cannot read."""
-        context = Shape.read(base.folder).context
+        context = self.context(base)
         for asked in owed:
             check_room(len(asked.request.prompt), context)
         longest = max((asked.request.prompt for asked in owed), key=len)
