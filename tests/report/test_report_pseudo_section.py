@@ -181,7 +181,7 @@ def test_the_story_tells_both_accuracies(run):
     a = pseudo_accuracy(found.pseudo_labels)
     text = " ".join(round_lines(found))
     assert f"round 1: {pseudo_line(found.pseudo_labels)}" in text
-    assert f"round 1: 60 pseudo-labels, {a.after.labels} kept: {a.kept_ranked} of the {a.ranked} that can be " in text
+    assert f"round 1: 60 pseudo-labels: {a.kept_ranked} of the {a.ranked} that can be ranked were kept (" in text
     assert (
         f"; right on the probe: before selection {a.before.share:.3f} ({a.before.right} of {a.before.judged}), kept "
         in text
