@@ -59,6 +59,7 @@ def embed_plainly(texts: list[str]) -> tuple[float, np.ndarray]:
 
 def embed_durably(texts: list[str]) -> tuple[float, np.ndarray]:
     """Seconds and rows of our step, with the model loaded before."""
+    from selftrain.blocks import Blocks
     from selftrain.embedding_step import embedded
     from selftrain.embeddings import load_embedder
     from selftrain.metrics import Metrics
@@ -68,9 +69,8 @@ def embed_durably(texts: list[str]) -> tuple[float, np.ndarray]:
     embed(texts[:WARM_UP])
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        with Workspace(Path(folder)).step("embed", {}) as step, Metrics().stage("embed", len(texts)) as count:
-            rows = embedded(step, texts, lambda: embed, count)
-            step.seal()
+        blocks = Blocks(Workspace(Path(folder)), Metrics(), "embed", {}, "embed")
+        rows = embedded(blocks, texts, lambda: embed)
         return time.perf_counter() - start, rows
 
 

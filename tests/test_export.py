@@ -1,13 +1,14 @@
 """What other programs read back is the model that was exported."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from tiny import tiny_model_folder, tiny_tokenizer
 
 from selftrain.errors import ConfigError, WorkspaceError
-from selftrain.export import export_model
+from selftrain.export import export_model, export_run
 from selftrain.models import (
     load_model,
     load_tokenizer,
@@ -196,6 +197,50 @@ def test_out_is_never_replaced_and_kinds_are_checked(tiny_folder, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
     with pytest.raises(ValueError, match="kind"):
         export_model(open_model(tiny_folder), "onnx", tmp_path / "new")
+
+
+@pytest.fixture
+def pair(tiny_folder, tmp_path):
+    """The folder of two models as one."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "pair")
+    tiny_model_folder(folder / "extractive", seed=1)
+    return folder
+
+
+def test_hf_of_a_pair_is_a_pair(pair, tmp_path, capsys):
+    out = export_run(pair, "hf", tmp_path / "out")
+    found, wanted = open_model(out), open_model(pair)
+    assert logits(found).equal(logits(wanted))
+    assert logits(found.extractive).equal(logits(wanted.extractive))
+    assert not logits(found).equal(logits(found.extractive))
+    modes = {path.stat().st_mode & 0o777 for path in (*out.glob("*.*"), *(out / "extractive").iterdir())}
+    assert len(modes) == 1, "whoever reads the one reads the other"
+    assert capsys.readouterr().err.count(str(out / "extractive")) == 1
+
+
+def test_gguf_of_a_pair_is_two_files(pair, tmp_path, capsys):
+    export_run(pair, "gguf", tmp_path / "out.gguf")
+    model = open_model(pair)
+    for each, name in ((model, "out.gguf"), (model.extractive, "out-extractive.gguf")):
+        assert_same_to_half_precision(each, resolve_model(str(tmp_path / name), tmp_path / "cache"))
+    assert capsys.readouterr().err.count("out-extractive.gguf") == 1
+
+
+@pytest.mark.parametrize("name", ["out.gguf", "out-extractive.gguf"])
+def test_neither_file_of_a_pair_replaces_another(pair, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(WorkspaceError, match=f"{name} exists already"):
+        export_run(pair, "gguf", tmp_path / "out.gguf")
+    assert (tmp_path / name).read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "pair"])
+
+
+def test_adapters_of_a_pair_are_refused(pair, tmp_path):
+    model = open_model(pair)
+    with pytest.raises(ConfigError, match="is two models") as caught:
+        export_model(replace(model, adapter=tmp_path), "adapter", tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

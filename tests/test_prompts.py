@@ -7,7 +7,7 @@ from tokenizers import AddedToken
 from tokenizers.processors import TemplateProcessing
 
 from selftrain.errors import ConfigError
-from selftrain.prompts import PromptConfig, Renderer, demonstration, filled
+from selftrain.prompts import PromptConfig, Renderer, demonstration, filled, separated
 from selftrain.records import Problem
 from selftrain.validation import parse
 
@@ -286,3 +286,61 @@ def test_a_training_rows_prefix_is_the_audit_prompt_id_for_id(style, make):
         end = tokenizer.convert_tokens_to_ids(END)
         assert (row.input_ids[-1] == end) == (row.completion_text.strip() != HOSTILE)
         assert row.input_ids[row.completion_start :].count(end) <= 1
+
+
+SEGMENTS = ("1 and 2", "are, I think,", "3. The answer is 3")
+
+
+@pytest.mark.parametrize("style", ["chat", "plain"])
+def test_a_response_in_segments_is_the_response_with_a_line_each(tokenizer, style):
+    """Token for token, so that one pass and alternation know the same texts."""
+    renderer = Renderer(tokenizer, PromptConfig(style=style), ())
+    targets = renderer.parts(separated(SEGMENTS), finished=True)
+    assert sum(targets, ()) == renderer.completion("\n".join(SEGMENTS), finished=True)
+    assert [target[-1] == renderer.end_marker[-1] for target in targets] == [False, False, True]
+
+
+@pytest.mark.parametrize("style", ["chat", "plain"])
+def test_what_is_written_stands_before_the_next_segment_as_it_was_trained(tokenizer, style):
+    renderer = Renderer(tokenizer, PromptConfig(style=style), ())
+    targets = renderer.parts(separated(SEGMENTS), finished=False)
+    prompt = renderer.prompt(QUESTION)
+    for place in range(len(SEGMENTS)):
+        assert renderer.prompt(QUESTION, SEGMENTS[:place]) == prompt + sum(targets[:place], ())
+
+
+def test_parts_that_share_a_token_stand_for_themselves(tokenizer):
+    """'the answer is 3' has tokens over the border; the next part is what an engine would be asked to go on with."""
+    renderer = Renderer(tokenizer, PromptConfig(), ())
+    parts = renderer.parts(["the ans", "wer is", " 3"], finished=False)
+    assert tokenizer.decode(sum(parts, ())) == "the answer is 3"
+    assert parts[:2] == renderer.parts(["the ans", "wer is"], finished=False)
+    assert parts[1] == tuple(tokenizer.encode("wer is", add_special_tokens=False))
+
+
+def test_an_encoder_reads_what_is_written_and_its_decoder_ends_every_segment(tokenizer):
+    renderer = Renderer(tokenizer, PromptConfig(style="plain"), (), encoder=True)
+    ids = renderer.prompt(QUESTION, SEGMENTS[:2])
+    assert tokenizer.decode(ids) == f"{QUESTION.text} 1 and 2 are, I think,"
+    targets = renderer.parts(separated(SEGMENTS), finished=False)
+    assert [tokenizer.decode(target) for target in targets] == [f"{one}<|im_end|>" for one in SEGMENTS]
+    assert tokenizer.decode(renderer.completion("3", finished=True)) == "3<|im_end|>"
+    assert renderer.segment_stop == ()
+
+
+def test_an_encoder_has_no_chat(tokenizer):
+    with pytest.raises(ConfigError, match="set style: plain"):
+        Renderer(tokenizer, PromptConfig(), (), encoder=True)
+
+
+def test_one_pass_is_known_as_it_was_before_there_was_another_way(tokenizer):
+    """What is drawn from a prompt hangs on its digest."""
+    assert Renderer(tokenizer, PromptConfig(), ()).digest == "81b23cf825198814"
+    digests = {Renderer(tokenizer, PromptConfig(alternate=one), ()).digest for one in (None, {}, {"loops": 3})}
+    assert len(digests) == 3
+
+
+def test_stop_strings_do_not_go_with_segments():
+    with pytest.raises(ConfigError, match="leave stop empty") as caught:
+        parse(PromptConfig, {"alternate": {}, "stop": ["\n"]}, "prompt")
+    assert "\n" not in str(caught.value)

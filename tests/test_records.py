@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given as given_that
 from hypothesis import strategies as st
 from make_round import make_group
 
-from selftrain.records import Groups, Problem, Question, draw, given
+from selftrain.records import Groups, Judgement, Problem, Question, draw, given
 
 
 def test_a_problems_id_is_its_question():
@@ -187,6 +188,26 @@ def test_a_mask_keeps_groups_in_order():
     assert list(Groups([a, b, c]).where_mask(np.array([True, False, True]))) == [a, c]
     with pytest.raises(ValueError, match="shorter"):
         Groups([a, b]).where_mask([True])
+
+
+def test_a_judgement_comes_back_from_its_row():
+    bare = Judgement(judgement="right", answer="5", reason="r")
+    scored = Judgement(judgement="wrong", answer=None, reason="r", scores={"rouge_l": 0.25})
+    assert bare.row() == {"judgement": "right", "answer": "5", "reason": "r"}
+    assert [Judgement.of_row(one.row()) for one in (bare, scored)] == [bare, scored]
+    # As Parquet has them, where other rows have other scores.
+    assert Judgement.of_row({**bare.row(), "scores": None}) == bare
+    assert Judgement.of_row({**scored.row(), "scores": {"rouge_l": 0.25, "bleu": None}}) == scored
+
+
+def test_a_log_has_the_scores_of_responses_that_have_some():
+    group = make_group("a", "RW")
+    first, second = group.judgements
+    scored = replace(group, judgements=(replace(first, scores={"bleu": 2.5}), second))
+    with_scores, without = scored.log()
+    assert with_scores["scores"] == {"bleu": 2.5}
+    assert "scores" not in without
+    assert without == [*group.log()][1]
 
 
 def test_drawing_places():

@@ -178,7 +178,7 @@ def test_rewards_there_are_read_back_and_no_model_is_loaded(folders, tmp_path, m
     again = make_verbs(tmp_path / "runs")
     again._loaded = ("digest", "engine")
     assert again.reward(model, PAIRS[::-1]) == (more[3::-1], tokens)
-    assert again.holds(type("Model", (), {"digest": "digest"}))
+    assert again.holds(type("Model", (), {"digest": "digest", "extractive": None}))
     with pytest.raises(TypeError):
         make_verbs(tmp_path / "runs", precision="bf16").reward(model, PAIRS)
 

@@ -204,6 +204,18 @@ def test_rows_keep_their_types_when_sealed(tmp_path):
     assert isinstance(found["b"]["x"], float)
 
 
+def test_a_column_that_only_later_rows_have_is_sealed_too(tmp_path):
+    rows = [{"id": "a", "x": 1}, {"id": "b", "x": 2, "scores": {"s": 0.5}}, {"id": "c", "scores": {"t": 1.5}}]
+    path = tmp_path / "rows.parquet"
+    write_parquet(path, rows)
+    assert read_parquet(path) == [
+        {"id": "a", "x": 1, "scores": None},
+        {"id": "b", "x": 2, "scores": {"s": 0.5, "t": None}},
+        {"id": "c", "x": None, "scores": {"s": None, "t": 1.5}},
+    ]
+    assert rows[0] == {"id": "a", "x": 1}
+
+
 def test_numbers_that_are_not_finite_come_back(tmp_path):
     step = make_step(tmp_path / "s")
     step.append([{"id": "a", "x": [math.inf, -math.inf, math.nan]}])

@@ -1,5 +1,6 @@
 """What a training is kept under, and what its reference is kept under."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_a_reference_counts_for_what_it_is_not_for_its_name():
     assert later.reference.name == "base"
     assert not make_training().apart
     assert make_training().reference.name == "parent"
+
+
+def test_a_reference_is_one_set_of_weights():
+    training = make_training(preference={"reference": "base"})
+    pair = replace(training.base, extractive=training.parent)
+    paired = replace(training, base=pair)
+    assert paired.inputs == training.inputs
+    assert paired.reference_inputs == training.reference_inputs
+    assert not replace(paired, parent=pair.alone).apart
 
 
 def test_log_probabilities_are_shared_by_all_that_compute_them_alike():

@@ -139,7 +139,7 @@ def sample(
 @app.command()
 def judge(
     source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows with `response` and `gold`.")],
-    judge: Annotated[str, typer.Option(help="exact, number, math, reasoning_gym, or your own file.py:name.")],
+    judge: Annotated[str, typer.Option(help="exact, number, math, summary, reasoning_gym, or your own file.py:name.")],
     out: Annotated[Path, typer.Option(help="JSONL file to write, with `answer`, `judgement` and `reason` added.")],
     workers: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:

@@ -1,17 +1,17 @@
 """The step of an embedding: what determines its vectors, and how they are kept."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selftrain.blocks import Blocks
 from selftrain.digest import digest
 from selftrain.embeddings import BATCH, Embed, embedder_digest
-from selftrain.metrics import Count
-from selftrain.progress import progress
-from selftrain.store import Step
+from selftrain.store import Row
 
 EMBEDDED_AT_ONCE = 256
 """Texts whose vectors are written together."""
@@ -22,29 +22,16 @@ def embedding_inputs(name: str, precision: str) -> dict[str, Any]:
     return {"embedder": embedder_digest(name), "precision": precision, "block": EMBEDDED_AT_ONCE, "batch": BATCH}
 
 
-def embedded(step: Step, texts: Sequence[str], load: Callable[[], Embed], count: Count) -> NDArray[np.float32]:
-    """A row for each text, shape [texts, dimensions], or [0, 0] without texts; `load` is called if one is missing.
-
-    What is computed together rounds together: the blocks are cut from all distinct texts, the longest first, and a
-    vector is known by its block, so that neither a crash nor what was embedded before changes a bit.
-    """
+def embedded(blocks: Blocks, texts: Sequence[str], load: Callable[[], Embed]) -> NDArray[np.float32]:
+    """A row for each text, shape [texts, dimensions], or [0, 0] without texts; `load` is called if one is missing."""
     keys = [digest(text) for text in texts]
-    ordered = sorted(dict(zip(keys, texts, strict=True)).items(), key=_longest_first)
-    found: dict[str, str] = {}
-    embed: Embed | None = None
-    with progress("embed", len(ordered)) as tick:
-        for start in range(0, len(ordered), EMBEDDED_AT_ONCE):
-            block = dict(ordered[start : start + EMBEDDED_AT_ONCE])
-            name = digest(list(block))
-            ids = {key: f"{name}-{key}" for key in block}
-            if not all(row in step.rows for row in ids.values()):
-                embed = embed or load()
-                vectors = embed(list(block.values()))
-                step.append([{"id": ids[key], "vector": packed(row)} for key, row in zip(ids, vectors, strict=True)])
-                count(rows=len(block))
-            found.update((key, step.rows[row]["vector"]) for key, row in ids.items())
-            tick(len(block))
-    return np.stack([unpacked(found[key]) for key in keys]) if keys else np.zeros((0, 0), dtype=np.float32)
+    embed = cache(load)
+
+    def make(block: Sequence[str]) -> Iterator[Row]:
+        return ({"vector": packed(vector)} for vector in embed()(block))
+
+    rows = blocks.rows(dict(zip(keys, texts, strict=True)), make, order=_longest_first, size=EMBEDDED_AT_ONCE)
+    return np.stack([unpacked(rows[key]["vector"]) for key in keys]) if keys else np.zeros((0, 0), dtype=np.float32)
 
 
 def packed(vector: NDArray[np.float32]) -> str:

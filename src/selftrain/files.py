@@ -72,7 +72,7 @@ def _settle(path: Path) -> None:
     if path.is_dir():
         mode = path.stat().st_mode & 0o666
         for file in path.iterdir():
-            if file.stat().st_nlink == 1:
+            if file.is_file() and file.stat().st_nlink == 1:
                 file.chmod(mode)
                 sync(file)
     sync(path)

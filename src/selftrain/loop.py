@@ -45,7 +45,7 @@ def turns(session: Session) -> Result:
         round = session.round(number, parent)
         rows = session.recipe(round, session.options)
         session.keep_rows(round, rows)
-        winner = session.decide(round, round.train(rows)) if rows else None
+        winner = session.decide(round, round.candidate(rows)) if rows else None
         if winner:
             parent, refused = winner, 0
             promoted.append(number)

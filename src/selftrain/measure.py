@@ -129,7 +129,7 @@ class Measure:
         n: int | None = None,
         sampling: SamplingConfig | None = None,
     ) -> Cell:
-        key = (model.digest, split, prompt, suite, purpose, n, sampling)
+        key = (model.identity, split, prompt, suite, purpose, n, sampling)
         if key not in self._cells:
             problems = self._task.splits[split] if suite is None else getattr(self._task.suites[suite], split)
             n, sampling = n or self._config.samples, sampling or self._config.sampling

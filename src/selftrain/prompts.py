@@ -11,8 +11,22 @@ from selftrain.errors import ConfigError
 from selftrain.records import Problem, Question
 from selftrain.validation import Options
 
+Ids = tuple[int, ...]
 Shots = Sequence[Problem] | Mapping[str, Sequence[Problem]]
 """Demonstrations: those of the task, or some of each question's own by its id."""
+
+
+SEPARATOR = "\n"
+"""Ends a segment of a response, but for its last."""
+
+
+class Alternation(Options):
+    """Writing a response segment by segment, an extractive and an abstractive one in turn (AS-ES)."""
+
+    loops: int = Field(5, ge=1, le=1000)
+    """A response has at most so many extractive, and so many abstractive segments."""
+    segment_tokens: int = Field(100, ge=1)
+    """Longest segment in tokens."""
 
 
 class PromptConfig(Options):
@@ -28,49 +42,94 @@ class PromptConfig(Options):
     """Demonstrations, taken from the task's `shots` split: those of the question's family where it has any."""
     stop: tuple[str, ...] = ()
     """Strings that end a response; they are not part of it."""
+    alternate: Alternation | None = None
+    """How responses are written in segments; None: in one pass."""
 
     @model_validator(mode="after")
     def _check(self) -> "PromptConfig":
         holding(self.template, "question")
         if any(not stop for stop in self.stop):
             raise ValueError("an empty stop string would end every response: remove it")
+        if self.alternate and self.stop:
+            raise ValueError("with alternate a segment ends with its line, and no stop string: leave stop empty")
         return self
 
 
 class Renderer:
     """Renders one prompt with one tokenizer; the only place where text meets templates and special tokens."""
 
-    def __init__(self, tokenizer: Any, config: PromptConfig, shots: Shots) -> None:
+    def __init__(self, tokenizer: Any, config: PromptConfig, shots: Shots, *, encoder: bool = False) -> None:
+        """`encoder`: prompts are read by an encoder, and a decoder writes each segment of a response on its own."""
         if not isinstance(shots, Mapping) and len(shots) < config.shots:
             raise ConfigError(
                 f"the prompt wants {config.shots} shots, the task's shots split has {len(shots)}: "
                 "give the task more shots or the prompt fewer"
             )
+        if config.style == "chat" and encoder:
+            raise ConfigError("an encoder-decoder model has no turns of a chat: set style: plain in the prompt")
         if config.style == "chat" and not getattr(tokenizer, "chat_template", None):
             raise ConfigError("the model's tokenizer has no chat template: set style: plain in the prompt")
         self.config = config
         self._tokenizer = tokenizer
         self._shots = shots
+        self.encoder = encoder
+        """Whether an encoder of its own reads the prompt."""
         self.end_marker = self._end_marker()
         """Token ids that close a finished completion."""
         self.end_ids = tuple(dict.fromkeys((*_stop_ids(tokenizer), *self.end_marker[-1:])))
         """Token ids at which sampling ends."""
         # A question's own shots are told by its prompt's token ids.
         used = shots if config.shots and not isinstance(shots, Mapping) else ()
-        self.digest = digest([config.model_dump(mode="json"), [[s.id, demonstration(s)] for s in used]])
+        unset = None if config.alternate else {"alternate"}
+        self.digest = digest([config.model_dump(mode="json", exclude=unset), [[s.id, demonstration(s)] for s in used]])
 
-    def prompt(self, question: Question) -> tuple[int, ...]:
-        """Token ids of the prompt for a question, up to where the response begins."""
+    @property
+    def segment_stop(self) -> tuple[str, ...]:
+        """Strings at which a segment ends, before the response's last; those of an encoder's decoder end themselves."""
+        return () if self.encoder else (SEPARATOR,)
+
+    def prompt(self, question: Question, written: Sequence[str] = ()) -> Ids:
+        """Token ids up to where the response to a question begins, or its next segment after those `written`."""
         if self.config.style == "plain":
-            return tuple(self._tokenizer(self._plain(question), split_special_tokens=True).input_ids)
-        turns = [{**turn, "content": defused(self._tokenizer, turn["content"])} for turn in self._turns(question)]
-        return tuple(self._chat(turns, open_turn=True, tokenize=True))
+            read = written if self.encoder else ()
+            text = " ".join([self._plain(question), *read])
+            ids = tuple(self._tokenizer(text, split_special_tokens=True).input_ids)
+        else:
+            turns = [{**turn, "content": defused(self._tokenizer, turn["content"])} for turn in self._turns(question)]
+            ids = tuple(self._chat(turns, open_turn=True, tokenize=True))
+        own = () if self.encoder else self.parts(separated([*written, ""])[:-1], finished=False)
+        return ids + tuple(token for part in own for token in part)
 
-    def completion(self, text: str, *, finished: bool) -> tuple[int, ...]:
+    def completion(self, text: str, *, finished: bool) -> Ids:
         """Token ids of a response as a training completion, closed by the end marker exactly when it finished."""
-        lead = " " if self.config.style == "plain" else ""
-        encoded = self._tokenizer.encode(lead + text.strip(), add_special_tokens=False, split_special_tokens=True)
-        return tuple(encoded) + (self.end_marker if finished else ())
+        return self._lead(text.strip()) + (self.end_marker if finished else ())
+
+    def parts(self, texts: Sequence[str], *, finished: bool) -> list[Ids]:
+        """Token ids of consecutive parts of a response, white space included, each as it reads after those before.
+
+        The end marker closes the last if the response finished; for an encoder's decoder it closes each.
+        """
+        if self.encoder:
+            return [self._encoded(text.strip()) + self.end_marker for text in texts]
+        found: list[Ids] = []
+        before, ids = "", Ids()
+        for text in texts:
+            before += text
+            whole = self._lead(before)
+            # Where tokens reach over the border, the part stands for itself, as it does while a response is written.
+            own = whole[len(ids) :] if whole[: len(ids)] == ids else self._encoded(text)
+            ids += own
+            found.append(own)
+        if found and finished:
+            found[-1] += self.end_marker
+        return found
+
+    def _lead(self, text: str) -> Ids:
+        """Token ids of what a response begins with."""
+        return self._encoded(text if self.encoder or self.config.style == "chat" else f" {text}")
+
+    def _encoded(self, text: str) -> Ids:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of rendered token ids, special tokens spelled out."""
@@ -139,6 +198,11 @@ def defused(tokenizer: Any, content: str) -> str:
         if token.special:
             content = content.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
     return content
+
+
+def separated(segments: Sequence[str]) -> list[str]:
+    """The segments of a response as its consecutive parts: all but the last end with the separator."""
+    return [*(f"{segment}{SEPARATOR}" for segment in segments[:-1]), *segments[-1:]]
 
 
 def holding(template: str, *names: str) -> str:

@@ -112,6 +112,19 @@ class Judgement:
     answer: str | None
     """The canonical extracted answer; None when there is none."""
     reason: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Graded scores by name, see `selftrain.scores`; most judges give none."""
+
+    def row(self) -> dict[str, Any]:
+        """The judgement as a row of a step; the key `scores` is there only if there are some."""
+        said = {"judgement": self.judgement, "answer": self.answer, "reason": self.reason}
+        return {**said, "scores": dict(self.scores)} if self.scores else said
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Judgement":
+        """The judgement of a row; Parquet has None for the scores that a row has not."""
+        scores = {name: value for name, value in (row.get("scores") or {}).items() if value is not None}
+        return cls(judgement=row["judgement"], answer=row["answer"], reason=row["reason"], scores=scores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +204,7 @@ class Group:
                 "finish": response.finish,
                 "tokens": len(response.tokens),
                 "nll": mean_nll(response.logprobs) if response.logprobs else None,
+                **({"scores": dict(judgement.scores)} if judgement.scores else {}),
             }
 
     def cluster_counts(self, unparsed: Unparsed = "cluster") -> list[int]:

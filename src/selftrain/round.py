@@ -1,8 +1,8 @@
 """Round: what a recipe may do, from a parent model to a training set. Every verb is a durable step."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -12,14 +12,17 @@ from selftrain.funnel import Funnel
 from selftrain.judges.stated import after_thinking
 from selftrain.labels import Labels
 from selftrain.models import Model
-from selftrain.prompts import PromptConfig, demonstration
+from selftrain.parts import Given, Pair, Parted, TokenValue, cut_up, in_passes
+from selftrain.prompts import Ids, PromptConfig, demonstration, separated
 from selftrain.pseudo_labels import PseudoLabel
 from selftrain.records import Groups, Problem, Question, Response, given
 from selftrain.reward_model import RewardModel
 from selftrain.sampling import Draw, Samples, SamplingConfig
+from selftrain.segments.chains import Chain
 from selftrain.signals import mean_nll
 from selftrain.training import TrainingConfig
-from selftrain.training_set import AnyRow, Ids, Labelled, Pair, Row, TrainingSet, rescaled
+from selftrain.training_set import AnyRow, Labelled, Row, TrainingSet, rescaled
+from selftrain.training_set import Pair as PairRow
 from selftrain.verbs import Verbs
 
 Item = TypeVar("Item")
@@ -61,6 +64,10 @@ class Round:
     """What the recipe took for labels in this round, kept or not; all of them in problem order."""
     start: Model | None = None
     """What the candidate is trained from; the parent unless the recipe says otherwise (STaR sets the base)."""
+    extractive: Model | None = None
+    """What writes the candidate's extractive segments, if the recipe trained a model for them (dual-path AS-ES)."""
+    chains: tuple[Chain, ...] = ()
+    """The chains that the recipe cut into segments, trained or not."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Problems or rows left out so far, by reason."""
     funnel: Funnel = field(default_factory=Funnel)
@@ -144,12 +151,38 @@ class Round:
             for group in groups
             for r in group.responses
         ]
+        scores = self._read(self.verbs.score, model, pairs)
+        return [[next(scores) for _ in group.responses] for group in groups]
+
+    def values(
+        self, model: Model, chains: Sequence[Parted], *, of: TokenValue, given: Given
+    ) -> list[list[list[float]]]:
+        """What a model makes of each token of each part of some chains, in nats: its entropy there, or its loss.
+
+        One list a chain, in it one a part. A part is read after the question and the parts before it, or after the
+        question alone. A chain that does not fit into the model's context has none.
+        """
+        renderer = self.verbs.renderer(model, self.prompt)
+        read = [in_passes(renderer, chain, given) for chain in chains]
+        pairs = [(context, sum(parts, ())) for passes in read for context, parts in passes]
+        found = self._read(self.verbs.entropies if of == "entropy" else self.verbs.score, model, pairs)
+        sign = 1 if of == "entropy" else -1
+        made = []
+        for passes in read:
+            values = [[sign * value for value in next(found)] for _ in passes]
+            made.append([part for own, (_, parts) in zip(values, passes, strict=True) for part in cut_up(own, parts)])
+        return made
+
+    def _read(
+        self, verb: Callable[[Model, list[Pair]], list[list[float]]], model: Model, pairs: Sequence[Pair]
+    ) -> Iterator[list[float]]:
+        """What a verb says of the tokens of pairs that fit into the model's context; nothing of the others."""
         room = self.verbs.context(model) or math.inf
         fit = [len(context) + len(tokens) <= room for context, tokens in pairs]
         short = [pair for pair, fits in zip(pairs, fit, strict=True) if fits]
         self.funnel.scored(sum(len(context) + len(tokens) for context, tokens in short))
-        scores, fits = iter(self.verbs.score(model, short)), iter(fit)
-        return [[next(scores) if next(fits) else [] for _ in group.responses] for group in groups]
+        scores = iter(verb(model, short))
+        return iter([next(scores) if fits else [] for fits in fit])
 
     def losses(self, model: Model, groups: Groups, *, loss_on: LossOn = "completion") -> np.ndarray:
         """Mean negative log-likelihood (nats a token) of every response, shape [responses]; see `score`.
@@ -195,6 +228,10 @@ class Round:
             name=name or f"round-{self.number:02d}",
         )
 
+    def candidate(self, rows: TrainingSet) -> Model:
+        """The model trained on the round's training set, with the one that writes its extractive segments if any."""
+        return replace(self.train(rows), extractive=self.extractive)
+
     def keep(self, groups: Groups, *, of: Groups, reason: str) -> Groups:
         """Notes how many of the groups `of` are not among `groups`, and why; returns `groups`.
 
@@ -225,6 +262,24 @@ class Round:
             rows += [row for row in made if row]
         return self._set(rows, normalise=normalise)
 
+    def segment_rows(self, chain: Parted) -> list[Row]:
+        """A row for each segment of a chain, whose prompt is the question with the segments before it.
+
+        The decoder of an encoder ends every segment alike: one row more teaches it that nothing follows the last.
+        None, and counted, if one of them is too long. Source: AS-ES, arXiv 2403.01969.
+        """
+        renderer = self.verbs.renderer(self.parent, self.prompt)
+        targets = renderer.parts(separated(chain.parts), finished=_finished(chain.response))
+        if renderer.encoder and _finished(chain.response):
+            targets.append(renderer.end_marker)
+        prompts = [renderer.prompt(chain.question, chain.parts[:place]) for place in range(len(targets))]
+        rows = [self._made(chain.question, chain.response, *both, 1.0) for both in zip(prompts, targets, strict=True)]
+        return [] if any(self._too_long(row) for row in rows) else rows
+
+    def row_set(self, rows: Sequence[Row]) -> TrainingSet:
+        """Rows of the recipe's own making as a training set; weights get mean 1."""
+        return self._set(rows)
+
     def labelled_set(self, groups: Groups, weights: Weights = None) -> TrainingSet:
         """Every judged response of the groups, labelled: a right one is desirable, a wrong one is not.
 
@@ -245,7 +300,7 @@ class Round:
         A pair is dropped and counted once if either side would be, or if both are the same tokens; all else is as
         in `training_set`.
         """
-        return self._set([Pair.of(chosen, rejected) for chosen, rejected in self._pairs(pairs, weights)])
+        return self._set([PairRow.of(chosen, rejected) for chosen, rejected in self._pairs(pairs, weights)])
 
     def unpaired_set(self, pairs: Sequence[Preference], weights: Weights = None) -> TrainingSet:
         """The rows of `pair_set` taken apart: of each pair a desirable and an undesirable response."""
@@ -283,9 +338,11 @@ class Round:
         if not text.strip():
             self.drop("empty response", 1)
             return None
-        if len(prompt) + len(completion) > self.training.max_length:
-            self.drop(f"longer than {self.training.max_length} tokens", 1)
-            return None
+        row = self._made(problem, response, prompt, completion, weight)
+        return None if self._too_long(row) else row
+
+    def _made(self, problem: Question, response: Response, prompt: Ids, completion: Ids, weight: float) -> Row:
+        renderer = self.verbs.renderer(self.parent, self.prompt)
         return Row(
             input_ids=prompt + completion,
             completion_start=len(prompt),
@@ -295,6 +352,13 @@ class Round:
             prompt_text=renderer.text(prompt),
             completion_text=renderer.text(completion),
         )
+
+    def _too_long(self, row: Row) -> bool:
+        """Whether a row is longer than training takes; it is counted then."""
+        if len(row.input_ids) <= self.training.max_length:
+            return False
+        self.drop(f"longer than {self.training.max_length} tokens", 1)
+        return True
 
     def _set(self, rows: Sequence[AnyRow], *, normalise: bool = True) -> TrainingSet:
         if rows and not any(row.weight for row in rows):

@@ -17,9 +17,11 @@ from selftrain.audit import Audit
 from selftrain.config import EXTENDING, RunConfig, changed_keys
 from selftrain.errors import WorkspaceError
 from selftrain.models import Model, link_model
+from selftrain.models.folders import EXTRACTIVE
 from selftrain.progress import say
 from selftrain.pseudo_labels import PseudoLabel, save_pseudo_labels
 from selftrain.records import Mark, Problem
+from selftrain.segments.chains import Chain, save_chains
 from selftrain.store import Row, Workspace, lock, sweep, write_json, write_parquet, write_text
 from selftrain.tasks import Task
 from selftrain.training_set import TrainingSet
@@ -117,6 +119,10 @@ class RunFolder:
         """Keeps a round's pseudo-labels, with what is known of them; see `pseudo_labels.save_pseudo_labels`."""
         return save_pseudo_labels(self.round(number) / "pseudo_labels.parquet", labels, marks)
 
+    def save_chains(self, number: int, chains: Sequence[Chain]) -> None:
+        """Keeps the chains that a round cut into segments."""
+        save_chains(self.round(number) / "segments.parquet", chains)
+
     def save_funnel(self, number: int, facts: dict[str, Any]) -> None:
         """Keeps what a round drew, what was judged right, and how many rows came of it."""
         write_json(self.round(number) / "funnel.json", facts)
@@ -126,13 +132,13 @@ class RunFolder:
         write_json(self.round(number) / "audit.json", audit.to_json())
 
     def save_model(self, number: int, model: Model) -> None:
-        """Keeps a round's model: its adapter, or the whole (merged) model."""
-        adapter, folder = self.round(number) / "adapter", self.round(number) / "model"
-        if model.adapter is None:
-            _put(folder, lambda target: link_model(model.folder, target))
-        else:
-            source = model.adapter
-            _put(adapter, lambda target: shutil.copytree(source, target))
+        """Keeps a round's model: its adapter, or the whole (merged) model; a partner's first, in `extractive`.
+
+        So a pair is whole where the model itself is there, and what a crash left out is added the next time.
+        """
+        if model.extractive is not None:
+            _put_model(model.extractive, self.round(number) / EXTRACTIVE)
+        _put_model(model, self.round(number))
 
     def save_round(self, number: int, facts: dict[str, Any]) -> None:
         """Keeps what became of a round."""
@@ -148,7 +154,7 @@ class RunFolder:
         if self.result != facts:
             write_json(self.path / "result.json", {key: facts[key] for key in ("model", "test_reads")})
             if final is not None:
-                _put(self.path / "final", lambda target: link_model(final.folder, target), replace=True)
+                _put(self.path / "final", lambda target: _link_pair(final, target), replace=True)
         if audit is not None and self._audit != audit.to_json():
             write_json(self.path / "audit.json", audit.to_json())
         if self.result != facts:
@@ -229,6 +235,23 @@ def _put(target: Path, make: Callable[[Path], object], *, replace: bool = False)
         shutil.rmtree(old)
     else:
         fresh.rename(target)
+
+
+def _put_model(model: Model, place: Path) -> None:
+    """Keeps one model's adapter, or the whole model, in a folder."""
+    place.mkdir(exist_ok=True)
+    if model.adapter is None:
+        _put(place / "model", lambda target: link_model(model.folder, target))
+    else:
+        source = model.adapter
+        _put(place / "adapter", lambda target: shutil.copytree(source, target))
+
+
+def _link_pair(model: Model, target: Path) -> None:
+    """Links a model without adapters and, in its place there, the partner if it has one."""
+    link_model(model.folder, target)
+    if model.extractive is not None:
+        link_model(model.extractive.folder, target / EXTRACTIVE)
 
 
 def _problem_row(part: str, problem: Problem) -> dict[str, str | None]:

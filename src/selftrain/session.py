@@ -22,6 +22,7 @@ from selftrain.pseudo_labels import PseudoLabel
 from selftrain.recipes import Recipe, RecipeOptions, load_recipe
 from selftrain.records import Mark
 from selftrain.report.pseudo_words import pseudo_line
+from selftrain.report.segment_words import segments_line
 from selftrain.round import Round
 from selftrain.run_folder import RunFolder, open_run_folder
 from selftrain.sampling import Samples
@@ -93,6 +94,9 @@ class Session:
         if round.pseudo_labels:
             marks = self._probed(round.pseudo_labels)
             told.append(pseudo_line(self.folder.save_pseudo_labels(round.number, round.pseudo_labels, marks)))
+        if round.chains:
+            self.folder.save_chains(round.number, round.chains)
+            told.append(segments_line(round.chains))
         counts = round.funnel.to_json()
         counts["tokens"]["trained"] += self.config.training.epochs * rows.tokens
         made = {"rows": len(rows), "dropped": rows.dropped, "notes": round.told, "steps": self._steps()}
@@ -139,7 +143,7 @@ class Session:
         before = self.folder.result
         reads = int(before.get("test_reads", 0))
         on_test = audit is not None and self.config.audit.split == "test"
-        if on_test and before.get("model") != final.digest:
+        if on_test and before.get("model") != final.identity:
             reads += 1
         if reads > 1:
             self._tell(f"note: the test split was read for {reads} final models of this run; the last verdict counts")
@@ -148,7 +152,7 @@ class Session:
             "rounds": self.config.rounds,
             "promoted": list(promoted),
             "verdict": verdict,
-            "model": final.digest,
+            "model": final.identity,
             "test_reads": reads,
             "steps": self._steps(),
         }
@@ -198,8 +202,8 @@ def open_session(
     for note in task.notes:
         say(f"note: {note}")
     labels = Labels.of(task, options.reads, recipe.name, config.judge.name or task.judge)
-    options.check(labels)
     base = resolve_model(config.model)
+    options.check(labels, config.prompt, base)
     config = config.model_copy(update={"engine": choose_engine(base, config.engine)})
     workspace = Workspace(config.workspace)
     with open_run_folder(workspace, config.name) as folder:
@@ -243,4 +247,4 @@ def run_digests(config: RunConfig, task: Task, base: Model, options: RecipeOptio
     code = {name: source_digest(spec) for name, spec in own.items()}
     texts = {f"text {name}": files_digest([path]) for name, path in config.audit.texts.items()}
     code = {name: found for name, found in code.items() if found}
-    return {"task": task.digest, "model": base.digest, **options.digests(), **texts, **code}
+    return {"task": task.digest, "model": base.identity, **options.digests(), **texts, **code}

@@ -153,7 +153,9 @@ def read_json_lines(path: Path) -> list[Any]:
 
 
 def write_parquet(path: Path, rows: Sequence[Row], schema: pa.Schema | None = None) -> None:
-    """Replaces a Parquet file as a whole."""
+    """Replaces a Parquet file as a whole; without a schema it has the columns of all rows."""
+    if schema is None and rows:  # pyarrow would take those of the first row
+        rows = [dict.fromkeys(name for row in rows for name in row) | rows[0], *rows[1:]]
     with atomic_path(path, replace=True) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
 

@@ -1,42 +1,43 @@
 """The durable verbs: sample, judge, score, train, each a step of the workspace that is read back when it is there."""
 
-import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selftrain.blocks import Blocks
 from selftrain.digest import digest
 from selftrain.embedding_step import embedded, embedding_inputs
 from selftrain.embeddings import Embed, load_embedder
 from selftrain.engines import Engine, EngineConfig, Sampling, load_engine
-from selftrain.engines.scoring import PAIRS_AT_ONCE
+from selftrain.engines.scoring import Pair
 from selftrain.errors import DataError
 from selftrain.judges import JudgePool
 from selftrain.judges.identity import judge_identity
 from selftrain.metrics import Count, Metrics
-from selftrain.models import Model, context_length, load_tokenizer, merge, open_model
+from selftrain.models import Model, context_length, is_encoder_decoder, load_tokenizer, merge, open_model
 from selftrain.progress import progress
 from selftrain.prompts import PromptConfig, Renderer, Shots
 from selftrain.records import Group, Groups, Judgement, Problem, Question
 from selftrain.reward_model import RewardModel, RewardScorer
+from selftrain.reward_step import rewarded
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests, response_of
+from selftrain.scoring_step import told
+from selftrain.segments.alternation import Kind
 from selftrain.store import Step, Workspace
 from selftrain.training import TrainingConfig
 from selftrain.training_set import TrainingSet
 from selftrain.training_step import Training
+from selftrain.turns import drawn_in_turns
 
 JUDGED_AT_ONCE = 256
 """Judgements written together."""
-RATED_AT_ONCE = 16
-"""Responses that a reward model rates together."""
-Item = TypeVar("Item")
 
 
 class Verbs:
@@ -77,16 +78,16 @@ class Verbs:
         self._pool.__exit__(kind, error, trace)
 
     def holds(self, model: Model) -> bool:
-        """Whether a model is loaded for sampling."""
-        return self._loaded is not None and self._loaded[0] == model.digest
+        """Whether a model is loaded for sampling, or one of a pair."""
+        return self._loaded is not None and self._loaded[0] in [m.digest for m in (model, model.extractive) if m]
 
     def renderer(self, model: Model, prompt: PromptConfig, shots: Shots | None = None) -> Renderer:
         """The prompt, ready to render for a model's tokenizer; with the task's demonstrations unless given others."""
         if shots is not None:
-            return Renderer(self._tokenizer(model), prompt, shots)
+            return Renderer(self._tokenizer(model), prompt, shots, encoder=is_encoder_decoder(model))
         key = (model.digest, prompt)
         if key not in self._renderers:
-            self._renderers[key] = Renderer(self._tokenizer(model), prompt, self._shots)
+            self._renderers[key] = self.renderer(model, prompt, self._shots)
         return self._renderers[key]
 
     def _tokenizer(self, model: Model) -> Any:
@@ -119,9 +120,13 @@ class Verbs:
             self._workspace.step("sample", cell) as step,
             self._metrics.stage(label, len(owed), silent_if_done=draw.purpose != "train") as count,
         ):
-            missing = sorted((owed[i] for i in owed if i not in step.rows), key=lambda asked: asked.request.prompt)
+            missing = sorted((owed[i] for i in owed if i not in step.rows), key=_by_request)
             with progress(label, len(owed), len(owed) - len(missing)) as tick:
-                for row in self._draw(model, missing, settings, step, count):
+                if prompt.alternate and missing:
+                    rows = self._draw_in_turns(model, missing, problems, renderer, settings, cell, step, count)
+                else:
+                    rows = self._draw(model, missing, settings, step, count)
+                for row in rows:
                     count(rows=1, tokens=len(row["tokens"]), prompt_tokens=row["prompt_tokens"])
                     tick()
             step.seal()
@@ -168,64 +173,36 @@ class Verbs:
             missing = ((key, *item) for key, item in items.items() if key not in step.rows)
             with progress("judge", len(items), sum(key in step.rows for key in items)) as tick:
                 for batch in _batches(judge(missing), JUDGED_AT_ONCE):
-                    step.append([{"id": key, **_judgement_row(judgement)} for key, judgement in batch])
+                    step.append([{"id": key, **judgement.row()} for key, judgement in batch])
                     count(rows=len(batch))
                     tick(len(batch))
             step.seal()
-            return [_judgement(step.rows[key]) for key in items]
+            return [Judgement.of_row(step.rows[key]) for key in items]
 
-    def score(
-        self, model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], label: str = "score"
-    ) -> list[list[float]]:
-        """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens.
+    def score(self, model: Model, pairs: Sequence[Pair], label: str = "score") -> list[list[float]]:
+        """Log-probabilities (nats) of each pair's completion tokens given its prompt tokens; see `Blocks`."""
+        blocks = self._blocks("score", self._told_by(model), label)
+        return told(blocks, pairs, "logprobs", lambda block: self._engine(model).score(block))
 
-        What is computed together rounds together: the blocks are cut from all pairs of the call, in one order, and a
-        score is known by its block, so that neither a crash nor what was scored before changes a bit.
-        """
-        keys = [digest([list(prompt), list(completion)]) for prompt, completion in pairs]
-        ordered = sorted(dict(zip(keys, pairs, strict=True)).items(), key=_by_prompt)
-        inputs = {"model": model.digest, "engine": self._engine_config.identity()}
-        with self._workspace.step("score", inputs) as step, self._metrics.stage(label, len(pairs)) as count:
-            found: dict[str, list[float]] = {}
-            with progress(label, len(ordered)) as tick:
-                for name, block in _blocks(ordered, PAIRS_AT_ONCE):
-                    rows = [f"{name}-{key}" for key, _ in block]
-                    if rows[0] not in step.rows:
-                        scores = self._engine(model).score([pair for _, pair in block])
-                        step.append([{"id": row, "logprobs": each} for row, each in zip(rows, scores, strict=True)])
-                        count(rows=len(rows), tokens=sum(len(step.rows[row]["logprobs"]) for row in rows))
-                    found.update((key, step.rows[row]["logprobs"]) for row, (key, _) in zip(rows, block, strict=True))
-                    tick(len(rows))
-            step.seal()
-        return [found[key] for key in keys]
+    def entropies(self, model: Model, pairs: Sequence[Pair], label: str = "entropies") -> list[list[float]]:
+        """Entropies (nats) of the distributions that each pair's completion tokens come of; see `Blocks`."""
+        blocks = self._blocks("entropies", self._told_by(model), label)
+        return told(blocks, pairs, "entropies", lambda block: self._engine(model).entropies(block))
+
+    def _told_by(self, model: Model) -> dict[str, Any]:
+        return {"model": model.digest, "engine": self._engine_config.identity()}
+
+    def _blocks(self, kind: str, inputs: dict[str, Any], label: str) -> Blocks:
+        return Blocks(self._workspace, self._metrics, kind, inputs, label)
 
     def reward(self, model: RewardModel, pairs: Sequence[tuple[Question, str]]) -> tuple[list[float], int]:
         """What a reward model gives each response to its question, and how many tokens it reads for that.
 
-        A reward is nan where that is no finite number. Blocks are as those of `score`, the longest texts first.
+        A reward is nan where that is no finite number. In blocks, the longest texts first.
         """
-        keys = [digest([question.messages, response]) for question, response in pairs]
-        ordered = sorted(dict(zip(keys, pairs, strict=True)).items(), key=_by_length)
         precision, device = self._engine_config.precision, self._engine_config.device
         inputs = {"model": model.digest, "precision": precision, "device": device}
-        with self._workspace.step("reward", inputs) as step, self._metrics.stage("reward", len(pairs)) as count:
-            found: dict[str, dict[str, Any]] = {}
-            scorer: RewardScorer | None = None
-            with progress("reward", len(ordered)) as tick:
-                for name, block in _blocks(ordered, RATED_AT_ONCE):
-                    rows = [f"{name}-{key}" for key, _ in block]
-                    if rows[0] not in step.rows:
-                        scorer = scorer or self._scorer(model)
-                        encoded = [scorer.encode(*pair) for _, pair in block]
-                        lengths = [len(item["input_ids"]) for item in encoded]
-                        rewards = scorer.scores(encoded)
-                        step.append([_reward_row(*row) for row in zip(rows, rewards, lengths, strict=True)])
-                        count(rows=len(rows), tokens=sum(lengths))
-                    found.update((key, step.rows[row]) for row, (key, _) in zip(rows, block, strict=True))
-                    tick(len(rows))
-            step.seal()
-        rated = [math.nan if found[key]["reward"] is None else found[key]["reward"] for key in keys]
-        return rated, sum(row["tokens"] for row in found.values())
+        return rewarded(self._blocks("reward", inputs, "reward"), pairs, lambda: self._scorer(model))
 
     def _scorer(self, model: RewardModel) -> RewardScorer:
         self._unload()
@@ -234,13 +211,10 @@ class Verbs:
     def embed(self, texts: Sequence[str], name: str) -> NDArray[np.float32]:
         """What the embedder called `name` makes of each text, shape [texts, dimensions]: see `Embed`.
 
-        Blocks are as those of `score`, the longest texts first. Raises as `embedder_folder` does.
+        In blocks, the longest texts first. Raises as `embedder_folder` does.
         """
         inputs = embedding_inputs(name, self._engine_config.precision)
-        with self._workspace.step("embed", inputs) as step, self._metrics.stage("embed", len(set(texts))) as count:
-            rows = embedded(step, texts, lambda: self._embedder(name), count)
-            step.seal()
-        return rows
+        return embedded(self._blocks("embed", inputs, "embed"), texts, lambda: self._embedder(name))
 
     def _embedder(self, name: str) -> Embed:
         """Loaded in the engine's place, so that two big models never meet; all texts of a run cost it one reload."""
@@ -248,11 +222,11 @@ class Verbs:
         return load_embedder(name, precision=self._engine_config.precision)
 
     def train(self, parent: Model, rows: TrainingSet, config: TrainingConfig, *, base: Model, name: str) -> Model:
-        """Trains a copy of a model: the parent with a fresh adapter on top, or a whole model.
+        """Trains a copy of a model, without its partner: the parent with a fresh adapter on top, or a whole model.
 
         `base` is the run's, with which pairs and labelled responses may be compared.
         """
-        training = Training(seed=self._seed, parent=self.merged(parent), base=base, rows=rows, config=config)
+        training = Training(seed=self._seed, parent=self.merged(parent.alone), base=base, rows=rows, config=config)
         with (
             self._workspace.step("train", training.inputs) as step,
             self._references(training) as references,
@@ -267,7 +241,7 @@ class Verbs:
                 count(rows=len(rows), tokens=config.epochs * rows.tokens)
             shutil.rmtree(checkpoints, ignore_errors=True)
         if config.adapts:
-            return open_model(training.parent.folder, name=name, adapter=result)
+            return open_model(training.parent.folder, name=name, adapter=result).alone
         return open_model(result, name=name)
 
     @contextmanager
@@ -284,7 +258,9 @@ class Verbs:
                 yield step.folder / "logprobs.jsonl"
 
     def merged(self, model: Model) -> Model:
-        """The model with its adapter merged into the master weights; it samples exactly as before."""
+        """The model, and its partner, with their adapters merged into the master weights; it samples as before."""
+        if model.extractive is not None:
+            model = replace(model, extractive=self.merged(model.extractive))
         if model.adapter is None:
             return model
         with self._workspace.step("merge", {"model": model.digest}) as step:
@@ -299,9 +275,36 @@ class Verbs:
             "draw": draw.number,
             "prompt": renderer.digest,
             "sampling": sampling.model_dump(),
-            "model": model.digest,
+            "model": model.identity,
             "engine": self._engine_config.identity(),
         }
+
+    def _draw_in_turns(
+        self,
+        model: Model,
+        missing: Sequence[Asked],
+        problems: Sequence[Question],
+        renderer: Renderer,
+        sampling: Sampling,
+        cell: dict[str, Any],
+        step: Step,
+        count: Count,
+    ) -> Iterator[dict[str, Any]]:
+        """As `_draw`, segment by segment; the segments are in a step of their own, so that none is drawn twice."""
+        with self._workspace.step("segments", cell) as kept:
+
+            def draw(kind: Kind, asked: Sequence[Asked], segment: Sampling) -> Mapping[str, dict[str, Any]]:
+                writer = model.extractive if kind == "E" and model.extractive else model
+                owed = sorted((one for one in asked if one.request.id not in kept.rows), key=_by_request)
+                for _ in self._draw(writer, owed, segment, kept, count):
+                    pass
+                return kept.rows
+
+            questions, context = {problem.id: problem for problem in problems}, self.context(model)
+            for row in drawn_in_turns(missing, questions, renderer, sampling, draw, context=context):
+                step.append([row])
+                yield row
+            kept.seal()
 
     def _draw(
         self, model: Model, missing: Sequence[Asked], sampling: Sampling, step: Step, count: Count
@@ -352,34 +355,9 @@ class Verbs:
             self._loaded = None
 
 
-def _by_prompt(item: tuple[str, tuple[Sequence[int], Sequence[int]]]) -> tuple[Any, ...]:
-    """Where a keyed pair stands among those scored together: prompts of one length, and equal ones, side by side."""
-    prompt, completion = item[1]
-    return len(prompt), list(prompt), len(completion), list(completion)
-
-
-def _by_length(item: tuple[str, tuple[Question, str]]) -> tuple[Any, ...]:
-    """Where a keyed response stands among those rated together: the longest first."""
-    key, (question, response) = item
-    return -sum(len(message.content) for message in question.messages) - len(response), key
-
-
-def _blocks(items: Sequence[tuple[str, Item]], size: int) -> Iterator[tuple[str, list[tuple[str, Item]]]]:
-    """Keyed items in consecutive blocks, each named by the keys in it."""
-    for block in _batches(iter(items), size):
-        yield digest([key for key, _ in block]), block
-
-
-def _reward_row(key: str, reward: float, tokens: int) -> dict[str, Any]:
-    return {"id": key, "reward": reward if math.isfinite(reward) else None, "tokens": tokens}
-
-
-def _judgement_row(judgement: Judgement) -> dict[str, Any]:
-    return {"judgement": judgement.judgement, "answer": judgement.answer, "reason": judgement.reason}
-
-
-def _judgement(row: dict[str, Any]) -> Judgement:
-    return Judgement(judgement=row["judgement"], answer=row["answer"], reason=row["reason"])
+def _by_request(asked: Asked) -> tuple[int, ...]:
+    """Where a request stands among others: prompts that begin alike side by side."""
+    return asked.request.prompt
 
 
 def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

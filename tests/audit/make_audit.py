@@ -25,6 +25,7 @@ def rows(chance: float, count: int, each: int, spread: int, seed: int, levels: l
                 "problem": f"p{problem}", "judgement": "right" if right else "wrong", "response": text,
                 "answer": answer, "finish": "length" if answer is None else "stop", "tokens": 20 + len(text),
                 "nll": 0.3 + rng.random(), "level": levels[problem % len(levels)], "index": index,
+                "scores": {"rouge_l": len(set(text)) / 100, "bleu": len(text) / 2, "quality": 1 + len(text) % 7},
             }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def general(name):
     """The name of a figure as the page has it where it has no exact one."""
     name = re.sub(r"(pass[@^]|majority@)8", r"\1k", name)
     name = re.sub(r" on hard$", " on SUITE", re.sub(r" on book$", " on TEXT", name))
-    return re.sub(" (right|wrong)$", " MARK", name)
+    return re.sub(" (right|wrong)$", " MARK", re.sub("^score .*", "score NAME", name))
 
 
 @pytest.fixture(scope="module")

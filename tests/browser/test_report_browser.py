@@ -5,6 +5,7 @@ import shutil
 import pytest
 from make_pseudo_run import make_pseudo_run
 from make_run import make_run
+from make_segment_run import make_segment_run
 
 from selftrain.report import write_report
 from selftrain.training_set import Pair
@@ -218,6 +219,74 @@ def test_the_accuracy_of_pseudo_labels_is_drawn_with_its_threshold(pseudo):
     assert 5 < tenths <= 10
     assert pseudo.locator("#c-pseudo-1 .errorbar").count() == tenths
     assert pseudo.locator("#c-pseudo-1 .shapelayer path").count() == 1
+
+
+@pytest.fixture(scope="module")
+def segments(chromium, tmp_path_factory):
+    """The page of a run whose chains have hostile pieces."""
+    folder = make_segment_run(
+        tmp_path_factory.mktemp("runs"), count=14, piece=lambda i, k: f"{i}.{k} " + HOSTILE[(i + k) % 8]
+    )
+    watched = Watched(chromium, write_report(folder).as_uri(), viewport={"width": 1280, "height": 900})
+    watched.page.select_option("#view", "round 1: segments")
+    yield watched
+    watched.close()
+
+
+def test_chains_are_shown_piece_by_piece_in_segments(segments):
+    page = segments.page
+    assert counted(page) == "14 of 14 problems"
+    heads = page.locator("#problems thead th").all_text_contents()
+    assert heads == ["question", "kind", "gold", "segments", "abstractive"]
+    for button in page.query_selector_all("#problems button.open"):
+        button.click()
+    boxes = page.locator("#problems .response")
+    assert boxes.count() == 28
+    for number in range(28):
+        box = boxes.nth(number)
+        head, pieces = box.locator(".note").text_content(), box.locator(".piece")
+        assert head.startswith("not trained" if number % 7 == 6 else "trained")
+        assert f" {pieces.count()} piece" in head
+        assert pieces.count() == 1 + number % 9
+        assert f" in {box.locator('.segment').count()} segment" in head
+        tags = box.locator(".segment .tag").all_text_contents()
+        assert [tag.split()[0] for tag in tags] == [str(i + 1) for i in range(len(tags))]
+        names = box.locator(".segment").evaluate_all("nodes => nodes.map((node) => node.className)")
+        assert [tag.split()[1] for tag in tags] == [name.removeprefix("segment ")[0].upper() for name in names]
+        for place in range(pieces.count()):
+            assert pieces.nth(place).text_content().startswith(f"{number}.{place} ")
+            assert float(pieces.nth(place).locator(".score").text_content()) > 0
+            assert f"piece {place + 1}: " in pieces.nth(place).get_attribute("title")
+
+
+def test_hostile_pieces_are_shown_as_text_and_do_nothing(segments):
+    page = segments.page
+    shown = page.inner_text("#problems")
+    for text in (HOSTILE[1], HOSTILE[3], HOSTILE[5]):
+        assert text in shown
+    assert page.evaluate("window.owned") is None
+    assert page.locator("#problems img, #problems script, #problems a").count() == 0
+    assert page.evaluate("window.seen") == []
+    assert (segments.dialogs, segments.complaints) == ([], [])
+
+
+def test_chains_are_filtered_and_searched(segments):
+    page = segments.page
+    page.select_option("#outcome", "not trained")
+    assert counted(page) == "4 of 14 problems"
+    page.select_option("#outcome", "written by people")
+    assert counted(page) == "5 of 14 problems"
+    page.select_option("#outcome", "all")
+    page.fill("#search", "17.8 ")
+    assert counted(page) == "1 of 14 problems"
+    page.fill("#search", "")
+
+
+def test_the_scores_of_pieces_are_drawn_with_the_cut(segments):
+    page = segments.page
+    assert page.locator("#c-segments-1 .bars path").count() > 10
+    assert page.locator("#c-segments-1 .shapelayer path").count() == 1
+    assert page.locator("section:has(> #c-segments-1) .swatch.hatched").count() == 1
 
 
 def test_every_hostile_text_is_shown_as_text_and_does_nothing(page, wide):

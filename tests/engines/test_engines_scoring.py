@@ -11,13 +11,13 @@ import pytest
 import torch
 from tiny import tiny_model_folder
 
-from selftrain import verbs as verbs_module
+from selftrain import scoring_step
 from selftrain.engines import EngineConfig, scoring
 from selftrain.engines.openvino import OpenVinoEngine
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.metrics import Metrics
-from selftrain.models import open_model
-from selftrain.store import Workspace
+from selftrain.models import Model, open_model
+from selftrain.store import Workspace, read_parquet
 from selftrain.verbs import Verbs
 
 HEAD = tuple(range(40, 60))
@@ -164,7 +164,7 @@ def killed_after(verbs, blocks):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(verbs_module, "PAIRS_AT_ONCE", 8)
+    monkeypatch.setattr(scoring_step, "PAIRS_AT_ONCE", 8)
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
@@ -194,7 +194,7 @@ def test_what_was_scored_before_changes_no_bit(model, tmp_path, small_blocks):
 
 
 def test_blocks_are_of_the_prompts_side_by_side_in_whatever_order_they_are_asked(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(verbs_module, "PAIRS_AT_ONCE", 12)
+    monkeypatch.setattr(scoring_step, "PAIRS_AT_ONCE", 12)
     blocks = []
 
     def spy(engine, pairs):
@@ -223,6 +223,68 @@ def test_scores_come_in_the_order_asked_and_equal_pairs_are_scored_once(model, t
     assert verbs.score(model, pairs) == found[: len(pairs)]
     assert verbs.score(model, []) == []
     assert verbs.score(model, pairs[:1]) == found[:1]
+
+
+class Said:
+    """In place of an engine: tells of a completion its ids over 10, and for entropies one more."""
+
+    def score(self, pairs):
+        return ([-token / 10 for token in completion] for _, completion in pairs)
+
+    def entropies(self, pairs):
+        return ([token / 10 + 1 for token in completion] for _, completion in pairs)
+
+
+def test_entropies_are_kept_as_scores_are_in_a_step_of_their_own(model, tmp_path, small_blocks):
+    pairs = make_pairs(3)
+    verbs = make_verbs(tmp_path)
+    verbs._engine = lambda model: Said()
+    entropies, scores = verbs.entropies(model, pairs), verbs.score(model, pairs)
+    assert entropies == [[token / 10 + 1 for token in completion] for _, completion in pairs]
+    assert scores == [[-token / 10 for token in completion] for _, completion in pairs]
+    verbs._engine = None
+    assert verbs.entropies(model, pairs) == entropies
+    steps = {path.name.split("-")[0]: read_parquet(path / "rows.parquet") for path in (tmp_path / ".steps").iterdir()}
+    assert steps.keys() == {"score", "entropies"}
+    assert [row["id"] for row in steps["score"]] == [row["id"] for row in steps["entropies"]]
+    assert {len(row) for rows in steps.values() for row in rows} == {2}
+    assert all(row["entropies"] for row in steps["entropies"])
+
+
+def test_after_a_crash_entropies_are_those_of_an_undisturbed_run_to_the_bit(model, tmp_path, small_blocks):
+    pairs = make_pairs(4)
+    undisturbed = make_verbs(tmp_path / "undisturbed").entropies(model, pairs)
+    killed = make_verbs(tmp_path / "killed")
+    engine, left = killed._engine(model), [1]
+
+    class Dying:
+        def entropies(self, pairs):
+            if not left[0]:
+                raise KilledError
+            left[0] -= 1
+            return engine.entropies(pairs)
+
+    killed._engine = lambda model: Dying()
+    with pytest.raises(KilledError):
+        killed.entropies(model, pairs)
+    again = make_verbs(tmp_path / "killed")
+    asked = []
+    again._engine = lambda model: asked.append(model) or engine
+    assert again.entropies(model, pairs) == undisturbed
+    assert len(asked) == 2  # of three blocks
+
+
+def test_what_was_kept_in_other_versions_is_found(tmp_path):
+    """The name of a step and the ids of its rows are a promise to the workspaces that have them."""
+    verbs = make_verbs(tmp_path)
+    verbs._engine = lambda model: Said()
+    verbs.score(Model(name="any", folder=tmp_path, digest="a model"), [((1, 2), (3, 4)), ((1,), (5,)), ((1,), (5,))])
+    (step,) = (tmp_path / ".steps").iterdir()
+    assert step.name == "score-4df49011e911627a"
+    assert [row["id"] for row in read_parquet(step / "rows.parquet")] == [
+        "5bf8769c54a72c45-f624395b5e46fb1b",
+        "5bf8769c54a72c45-03a4cc702aa6e4f1",
+    ]
 
 
 def test_a_float64_loop_agrees(model, tmp_path):

@@ -63,7 +63,7 @@ def test_a_function_of_a_module_is_a_judge() -> None:
     [
         (
             "nmber",
-            "exact, math, number, reasoning_gym, package.module:name or path/to/file.py:name; did you mean number?",
+            "number, reasoning_gym, summary, package.module:name or path/to/file.py:name; did you mean number?",
         ),
         ("no.such.module:f", "there is no module no"),
         ("missing.py:f", "there is no file missing.py"),

@@ -113,6 +113,23 @@ def test_a_judge_object_that_returns_nonsense_is_unjudged(wicked: str) -> None:
         assert [j.judgement for _, j in pool.judge([("a", PROBLEM, "ok")])] == ["unjudged"]
 
 
+GRADED = """
+from selftrain.records import Judgement
+def judge(problem, response):
+    scores = {"good": {"quality": 1}, "nan": {"quality": float("nan")}, "none": None, "many": {i: 1 for i in range(9)}}
+    return Judgement(judgement="right", answer="5", reason="r", scores=scores[response])
+"""
+
+
+def test_scores_of_a_users_judge_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "graded.py").write_text(GRADED)
+    with JudgePool(f"{tmp_path / 'graded.py'}:judge", workers=1) as pool:
+        found = [j for _, j in pool.judge((t, PROBLEM, t) for t in ("good", "nan", "none", "many"))]
+    assert (found[0].judgement, found[0].scores) == ("right", {"quality": 1.0})
+    assert [(j.judgement, j.scores) for j in found[1:]] == [("unjudged", {})] * 3
+    assert found[1].reason == "the judge gave a score quality that is nan: wanted a finite number"
+
+
 def test_a_judgement_with_odd_fields_is_unjudged(tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(ODD)
     texts = ["answer", "mark", "list", "reason", "none"]

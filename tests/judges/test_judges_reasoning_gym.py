@@ -8,6 +8,7 @@ import pytest
 from selftrain.families import answer_kind, offered_families
 from selftrain.judges.reasoning_gym import ReasoningGymJudge
 from selftrain.records import Problem
+from selftrain.tasks.streams import Stream
 
 reasoning_gym = pytest.importorskip("reasoning_gym")
 
@@ -51,6 +52,21 @@ def test_numbers_are_canonical_and_extracted(judge: ReasoningGymJudge) -> None:
 def test_half_right_answers_are_wrong(judge: ReasoningGymJudge) -> None:
     entry = {"question": "q", "answer": "True", "metadata": {}}
     assert judge.judge(make("course_schedule", entry, kind="text"), "True or False").judgement == "wrong"
+
+
+@pytest.mark.parametrize("wrong", ["-5", "5/2", "5.5", "6", "5 or 6"])
+def test_gsm_symbolic_compares_whole_numbers_and_not_their_first_digits(judge: ReasoningGymJudge, wrong: str) -> None:
+    problem = make("gsm_symbolic", {"question": "q", "answer": "5", "metadata": {}}, kind="number")
+    assert judge.judge(problem, f"The answer is {wrong}.").judgement == "wrong"
+    assert judge.judge(problem, "The answer is $5.0.").judgement == "right"
+
+
+def test_stored_entries_of_gsm_symbolic_are_judged_as_their_numbers(judge: ReasoningGymJudge) -> None:
+    for entry in Stream("gsm_symbolic", {}, 0, set()).take(200) or []:
+        gold = float(entry["answer"])
+        for number, mark in [(gold, "right"), (gold + 1, "wrong"), (gold / 2 + 1000, "wrong"), (-gold - 1, "wrong")]:
+            problem = make("gsm_symbolic", entry, kind="number")
+            assert judge.judge(problem, f"The answer is {number}.").judgement == mark, entry["answer"]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,22 @@ def test_any_unicode_is_text(tmp_path):
         assert text.encode()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_read_by_name(tmp_path, kind):
+    scores = {"ROUGE": 0.5, "bleu": 12}
+    rows = [row(scores=json.dumps(scores) if kind == ".csv" else scores), row(scores=None)]
+    (_, one), (_, other) = read(write(tmp_path / f"log{kind}", rows))[0]
+    assert one["scores"] == scores
+    assert "scores" not in other
+
+
 WRONG = [
+    ({"scores": {"x": float("nan")}}, "has a score x that is nan: wanted a finite number"),
+    ({"scores": {"rouge_l": 45}}, "has a score rouge_l of 45: wanted a number from 0 to 1"),
+    ({"scores": {"x": "0.5"}}, "has a score x that is '0.5'"),
+    ({"scores": dict.fromkeys("abcdefghi", 1)}, "has 9 scores: wanted at most 8"),
+    ({"scores": [0.5]}, "has scores of type list: wanted an object of names and numbers"),
+    ({"scores": {"a\nb": 1}}, "has a score named"),
     ({"judgement": "Right"}, "has judgement 'Right': wanted right, wrong or unjudged"),
     ({"judgement": 1}, "has judgement 1: wanted right"),
     ({"judgement": ...}, "has neither a judgement .* nor correct .*: add one, or let selftrain judge mark the log"),

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from make_rows import make_pair, make_row
+from tiny_t5 import tiny_t5_folder
 
 from selftrain.engines import EngineConfig
 from selftrain.plan.needs import (
@@ -32,6 +33,20 @@ def test_the_shape_of_a_model(tiny_folder):
     assert (found.layers, found.hidden, found.inner, found.context) == (2, 32, 64, 512)
     assert found.key_values == 16
     assert found.vocabulary == module.config.vocab_size
+
+
+def test_the_shape_of_an_encoder_decoder_model(tmp_path):
+    from selftrain.models import load_model, open_model
+
+    folder = tiny_t5_folder(tmp_path / "t5", hidden=48, layers=2, decoder_layers=3)
+    found = Shape.read(folder)
+    config = load_model(open_model(folder)).config
+    assert (found.layers, found.hidden, found.inner, found.context) == (3, 48, 96, None)
+    assert found.key_values == 48
+    assert found.vocabulary == config.vocab_size
+    assert sampling_memory(found, EngineConfig(name="transformers"), 10) > 4 * found.parameters
+    rows = TrainingSet((make_row(ids=(1,) * 10, start=8),))
+    assert training_memory(found, TrainingConfig(), 1000, rows, apart=False) > 4 * found.parameters
 
 
 def test_parameters_are_counted_whatever_their_type(tiny_folder, tmp_path):

@@ -17,7 +17,7 @@ from selftrain.plan.needs import Shape
 from selftrain.plan.paper import EMBEDDED, PaperVerbs
 from selftrain.plan.pool import Pool
 from selftrain.plan.rates import SamplingRate, TrainingRate
-from selftrain.prompts import PromptConfig
+from selftrain.prompts import Alternation, PromptConfig
 from selftrain.records import Problem, given
 from selftrain.sampling import Draw, Samples
 from selftrain.store import Workspace, read_json_lines
@@ -142,6 +142,22 @@ def test_a_prompt_with_own_shots_is_calibrated_with_them(said):
     assert line["prompt_tokens"] == said.verbs.prompts[prompt][0][0]
 
 
+def test_a_pair_is_loaded_turn_by_turn(said):
+    """One of the two is in memory at a time; alone, or under a prompt answered in one pass, a model is loaded once."""
+    partner = Model(name="round-01-extractive", folder=said.candidate.folder, digest="paper 2")
+    once = said.verbs._config.prompt
+    turns = once.model_copy(update={"alternate": Alternation()})
+    said.verbs._loading, said.verbs._rates[turns] = 1.0, SamplingRate(0.0, 0.0)
+    said.texts[turns], said.verbs._rates[once] = "a\nb\nc", SamplingRate(0.0, 0.0)
+    for model in (said.candidate, dataclasses.replace(said.candidate, extractive=partner)):
+        for prompt in (once, turns):
+            said.verbs._ready = None
+            draw = Draw("train", 1)
+            said.verbs.sample(model, PROBLEMS, 1, prompt=prompt, sampling=said.verbs._config.sampling, draw=draw)
+            assert said.verbs.holds(model)
+    assert [line["seconds"] for line in read_json_lines(said.ledger)] == [1.0, 1.0, 1.0, 3.0]
+
+
 def test_a_tokenizer_is_read_once(said, monkeypatch):
     """Whatever the prompt and its shots, and for what descends from a model, too."""
     read = []
@@ -178,6 +194,30 @@ def test_embedding_is_calibrated_once_on_a_few_texts(said, monkeypatch):
     said.verbs.embed(["new", "new", *texts], "mine")
     assert said.made() == [("embed", 3 * EMBEDDED), ("embed", 1)]
     assert not said.verbs.holds(said.base)  # the embedder took its place
+
+
+def test_each_verb_that_reads_given_completions_is_calibrated_once(said):
+    """What it told of a few pairs is dealt to all, by verb: an entropy is no log-probability."""
+    asked = []
+
+    class Reads:
+        def score(self, pairs):
+            asked.append(("score", len(pairs)))
+            return ([-0.5 for _ in completion] for _, completion in pairs)
+
+        def entropies(self, pairs):
+            asked.append(("entropies", len(pairs)))
+            return ([1.5 for _ in completion] for _, completion in pairs)
+
+    said.verbs._engine = lambda model: Reads()
+    said.verbs._block = 2
+    pairs = [((1, 2), (number, 4, 5)) for number in range(5)]
+    for _ in range(2):
+        assert said.verbs.entropies(said.candidate, pairs) == [[1.5] * 3] * 5
+        assert said.verbs.score(said.candidate, pairs, "losses") == [[-0.5] * 3] * 5
+    assert asked == [("entropies", 2), ("score", 2)]
+    assert said.made() == [("entropies", 5), ("losses", 5)] * 2
+    assert said.verbs.entropies(said.candidate, []) == []
 
 
 @pytest.mark.parametrize("count", [1, 2])

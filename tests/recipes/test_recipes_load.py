@@ -60,7 +60,7 @@ def test_a_recipe_without_options(tmp_path, head, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("eats", "unknown recipe 'eats': known are east, .*vanilla; name your own as my_file.py:my_recipe"),
+        ("eats", "unknown recipe 'eats': known are .*east, .*vanilla; name your own as my_file.py:my_recipe"),
         ("math:sqrt", "math:sqrt is not a recipe: decorate the function with selftrain.recipes.recipe"),
         ("../east", "unknown recipe"),
     ],

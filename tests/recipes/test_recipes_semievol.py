@@ -10,7 +10,7 @@ from make_round import tokenizer
 
 from selftrain.errors import ConfigError
 from selftrain.labels import Labels
-from selftrain.prompts import Renderer
+from selftrain.prompts import PromptConfig, Renderer
 from selftrain.recipes import load_recipe
 from selftrain.tasks.task import make_task
 
@@ -250,9 +250,9 @@ def test_fewer_labelled_rows_than_shots():
     """Said before anything is done; of no weight where none are shown."""
     labels = Labels(labelled=LABELLED[:2])
     with pytest.raises(ConfigError, match="3 shots are wanted, there are 2 labelled rows: give more or set recipe"):
-        SEMIEVOL.options().check(labels)
-    SEMIEVOL.options(shots=2).check(labels)
-    SEMIEVOL.options(in_context=False).check(labels)
+        SEMIEVOL.options().check(labels, PromptConfig(), None)
+    SEMIEVOL.options(shots=2).check(labels, PromptConfig(), None)
+    SEMIEVOL.options(in_context=False).check(labels, PromptConfig(), None)
 
 
 def test_an_embedder_that_is_not_known():

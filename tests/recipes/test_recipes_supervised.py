@@ -2,8 +2,10 @@
 
 import pytest
 from make_few_labels import LABELLED, PROBLEMS, choice, run, taught, texts
+from make_round import SaidVerbs, make_round
 
 from selftrain.errors import ConfigError
+from selftrain.labels import Labels
 from selftrain.recipes import load_recipe
 
 
@@ -43,6 +45,17 @@ def test_rationales_are_learned_where_the_response_is_the_target():
     assert texts(rows) == ["Up. Answer: A", "Answer: B"]
     rows, _ = run(recipe="supervised", labelled=labelled)
     assert texts(rows) == ["Answer: A", "Answer: B"]
+
+
+def test_all_training_problems_where_their_labels_are_read():
+    """Whole chains, or their answers alone."""
+    known = [choice("north?", "A", rationale="Up. Answer: A"), choice("south?", "B")]
+    for target, taught_ in (("response", ["Up. Answer: A", "Answer: B"]), ("answer", ["Answer: A", "Answer: B"])):
+        options = load_recipe("supervised").parse({"labels": "rationales", "target": target})
+        assert options.reads == {"rationales"}
+        round = make_round(known, labels=Labels(given=tuple(known)), verbs=SaidVerbs(None))
+        assert texts(load_recipe("supervised")(round, options)) == taught_
+        assert round.start == "base"
 
 
 def test_a_gold_answer_is_trained_as_it_is_written():

@@ -38,6 +38,17 @@ def test_shots_judge_and_suites(files, tmp_path):
     assert (len(task.suites["hard"].select), len(task.suites["hard"].test)) == (2, 3)
 
 
+def test_the_threshold_of_summaries_goes_to_the_judge(files, tmp_path):
+    hard = write(tmp_path / "hard.jsonl", rows(*range(10, 14)))
+    for more, wanted in (({}, 0.4), ({"right_from": 0.25}, 0.25)):
+        task = load(**files, suites={"hard": hard}, judge="summary", **more)
+        assert {p.reference["right_from"] for _, part in task.parts() for p in part} == {wanted}
+    assert [dict(p.reference) for p in load(**files).splits["test"]] == [{}, {}]
+    bare = write(tmp_path / "bare.jsonl", [{"question": "Report 8."}])
+    with pytest.raises(DataError, match="1 problem of test without a gold answer"):
+        load(**{**files, "test": bare}, judge="summary")
+
+
 def test_a_valid_split_has_rationales(files, tmp_path):
     worked = [{"question": f"Valid {n}?", "answer": str(n), "rationale": f"So it is {n}."} for n in (30, 31)]
     task = load(**files, valid=write(tmp_path / "valid.jsonl", worked))
@@ -155,6 +166,11 @@ def test_a_suite_of_one_problem(files, tmp_path):
         ({"path": "a.jsonl", "sizes": {"train": 9, "dev": 1}}, "sizes: unknown split dev: known are train, select"),
         ({"train": "a.jsonl", "select": "b.jsonl", "test": "c.jsonl", "probe": 0.5}, "probe needs a labelled split"),
         ({"probe": 1.0}, "task.options.probe: input should be less than 1"),
+        (
+            {"train": "a.jsonl", "select": "b.jsonl", "test": "c.jsonl", "right_from": 0.4, "judge": "exact"},
+            "right_from goes with judge: summary",
+        ),
+        ({"judge": "summary", "right_from": 0}, "task.options.right_from: input should be greater than 0"),
         ({"columns": {"queston": "q"}}, "unknown key task.options.columns.queston: known keys are question, answer"),
         ({"file": "a.jsonl"}, "unknown key task.options.file: known keys are ratios, sizes, path"),
     ],

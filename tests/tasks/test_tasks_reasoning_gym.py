@@ -1,6 +1,7 @@
 """Generated problems: distinct across parts, stable, and honest about how many questions exist."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,27 @@ def test_labelled_problems_are_drawn_after_the_shots():
     assert {p.id for p in after.splits["labelled"]} < {p.id for p in before.splits["train"]}
 
 
+def test_steps_give_every_problem_a_rationale_and_change_nothing_else():
+    suites = {"hard": {"families": {"gcd": {"max_numbers": 3}}, "select": 5, "test": 5}}
+    options = {"families": {"gcd": {}, "leg_counting": {}}, **SIZES, "suites": suites}
+    bare, worked = load(options), load({**options, "steps": True})
+    for (part, problems), (same, others) in zip(bare.parts(), worked.parts(), strict=True):
+        assert part == same
+        assert [replace(problem, rationale=None) for problem in others] == list(problems)
+        assert all(problem.rationale.endswith(f"\nThe answer is {problem.gold}.") for problem in others)
+    assert bare == load({**options, "steps": False})
+
+
+def test_valid_problems_are_drawn_after_the_labelled():
+    options = {"families": {"gcd": {}, "lcm": {}}, **SIZES, "labelled": 5, "steps": True}
+    before, after = load(options), load({**options, "valid": 10})
+    assert "valid" not in before.splits
+    assert [p.family for p in after.splits["valid"]].count("lcm") == 10 == len(after.splits["valid"]) / 2
+    for split in ("select", "test", "shots", "labelled"):
+        assert before.splits[split] == after.splits[split]
+    assert {p.id for p in after.splits["valid"]} < {p.id for p in before.splits["train"]}
+
+
 def test_raising_select_leaves_test_alone():
     small, large = load({"families": {"gcd": {}}, **SIZES}), load({"families": {"gcd": {}}, **SIZES, "select": 20})
     assert small.splits["test"] == large.splits["test"]
@@ -156,6 +178,9 @@ def test_levels_are_small_ranges_the_entry_drew_from():
         ("reasoning_gym:gcd", {"families": {"lcm": {}}}, "takes task.options.settings, not families"),
         ("reasoning_gym", {"settings": {"max_value": 9}}, "takes task.options.families, not settings"),
         ("reasoning_gym", {}, "needs task.options.families"),
+        ("reasoning_gym:maze", {"steps": True}, "no steps are written for family 'maze': .* or use chain_sum, count"),
+        ("reasoning_gym:gcd", {"steps": True, "suites": {"s": {"families": {"dice": {}}}}}, "for family 'dice'"),
+        ("reasoning_gym:gcd", {"valid": 5}, "valid needs worked solutions: set task.options.steps: true, or valid: 0"),
     ],
 )
 def test_unusable_options_are_refused_in_one_line(name, options, message):

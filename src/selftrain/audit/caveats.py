@@ -41,6 +41,7 @@ def caveats(cut: Compared, figures: Sequence[Figure], settings: AuditSettings, *
         yield f"the guard {name} cannot be told, since {why}: without it nothing is progress"
     yield from _about_k(cut, figures)
     yield from _not_told(cut)
+    yield from _about_scores(cut)
     yield from _about_reasoning(cut, settings)
     yield from _alone(cut)
     if apart:
@@ -91,6 +92,13 @@ def _not_told(cut: Compared) -> Iterator[str]:
     for what, lacking in lacks.items():
         if sides := [side for side, cell in (("before", cut.before), ("after", cut.after)) if lacking(cell)]:
             yield f"{' and '.join(sides)} {'have' if len(sides) > 1 else 'has'} {what}"
+
+
+def _about_scores(cut: Compared) -> Iterator[str]:
+    """A line for each score that one log alone has."""
+    b, a = (set(cell.detail.scores) if cell.detail else set() for cell in (cut.before, cut.after))
+    for name in sorted(b ^ a):
+        yield f"{'after' if name in b else 'before'} has no score {name}: its figure is absent"
 
 
 def _about_reasoning(cut: Compared, settings: AuditSettings) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What a log tells beyond counts, problem by problem: votes, lengths, likelihoods and diversity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class Detail:
     """By measure (`distinct-n`, `equations`, `semantic`) and judgement, such as `distinct-n right`: the diversity of
     the first 2, 3, ... TEXTS such responses, in their first 4,096 characters, shape [problems, TEXTS - 1], nan where
     there are fewer."""
+    scores: Mapping[str, Floats] = field(default_factory=dict)
+    """Means of graded scores over judged responses, by the score's name, shape [problems], nan where none is judged."""
 
     def take(self, index: NDArray[np.intp]) -> "Detail":
         """The same of some problems, in the order given."""
@@ -71,4 +73,5 @@ class Detail:
             votes=self.votes and self.votes.take(index),
             means={name: values[index] for name, values in self.means.items()},
             diversity={name: values[index] for name, values in self.diversity.items()},
+            scores={name: values[index] for name, values in self.scores.items()},
         )

@@ -12,6 +12,7 @@ from selftrain.audit.detail import Detail, Floats
 from selftrain.audit.passing import pass_curve
 from selftrain.audit.significance import mcnemar_exact
 from selftrain.audit.votes import expected_answer_entropy, majority_curve, majority_share
+from selftrain.scores import KNOWN
 
 Role = Literal["primary", "guard", "secondary"]
 Better = Literal["higher", "lower", "neither"]
@@ -151,6 +152,17 @@ def means(before: Cell, after: Cell) -> Iterator[Measured]:
                 share = name == "repetition"
                 better: Better = "lower" if share else "neither"
                 yield Measured(name=label, before=b, after=a, better=better, span=1.0 if share else None)
+
+
+def scores(before: Cell, after: Cell) -> Iterator[Measured]:
+    """Mean of each graded score that both logs have; of those without a known range neither way is better."""
+    if before.detail and after.detail:
+        b, a = before.detail.scores, after.detail.scores
+        for name in sorted(b.keys() & a.keys()):
+            if known := KNOWN.get(name):
+                yield Measured(name=known.label, before=b[name], after=a[name], span=known.most)
+            else:
+                yield Measured(name=f"score {name}", before=b[name], after=a[name], better="neither", span=None)
 
 
 RETENTION = "retention over null"

@@ -15,6 +15,7 @@ from selftrain.audit.measures import (
     of_answers,
     of_likelihoods,
     passing,
+    scores,
     with_k,
 )
 from selftrain.audit.null import retention_over_null
@@ -54,6 +55,7 @@ def _beside(found: Compared, settings: AuditSettings) -> Iterator[Measured]:
             yield passing(f"pass@{at}, same prompt", kp, kc, at)
     if found.greedy is not None:
         yield passing("greedy pass@1", *judged(*found.greedy), 1)
+    yield from scores(found.before, found.after)
     if found.k > 1:
         yield all_passing(*found.at_k, found.k)
         yield from of_answers(*found.at_k, found.k)

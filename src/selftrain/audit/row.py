@@ -7,11 +7,13 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from selftrain.errors import DataError
+from selftrain.scores import read_scores
 
 _MARKS = {"right": 1, "wrong": 0, "unjudged": -1}
 _FINISHES = ("stop", "length")
 _LARGEST = 1e300
 _CLUSTERS = (int, str)
+_NONE: Mapping[str, float] = {}
 _NUMBERS: tuple[type[Any], ...] = (float, int, np.floating, np.integer)
 
 
@@ -40,6 +42,8 @@ class Row(NamedTuple):
     question: str | None
     position: int | None
     """`index`: which response of its problem it is."""
+    scores: Mapping[str, float]
+    """Graded scores by name, see `selftrain.scores`."""
 
 
 def read_row(row: Mapping[str, Any], number: int) -> Row:
@@ -70,6 +74,7 @@ def read_row(row: Mapping[str, Any], number: int) -> Row:
         _text(row, "level", number),
         _text(row, "question", number),
         index,
+        _scores(row, number),
     )
 
 
@@ -87,6 +92,16 @@ def _number(row: Mapping[str, Any], key: str, number: int) -> float | None:
     if not (isinstance(value, _NUMBERS) and abs(value) < _LARGEST):
         _refuse(row, number, key, "a finite number")
     return float(value)
+
+
+def _scores(row: Mapping[str, Any], number: int) -> Mapping[str, float]:
+    given = row.get("scores")
+    if given is None:
+        return _NONE
+    try:
+        return read_scores(given)
+    except ValueError as error:
+        raise DataError(f"row {number} has {error}") from None
 
 
 def _refuse(row: Mapping[str, Any], number: int, key: str, wanted: str) -> NoReturn:

@@ -17,6 +17,8 @@ from selftrain.audit.detail import TEXTS, Counts, Detail, Floats, Marks, Votes
 from selftrain.audit.diversity import Embed, distinct_prefixes, equation_prefixes, semantic_prefixes
 from selftrain.audit.row import Row, read_row
 from selftrain.audit.texts import repetition
+from selftrain.errors import DataError
+from selftrain.scores import MOST
 
 _Name = int | str | bytes | None
 """What tells an answer, or a cluster of them, from others."""
@@ -54,8 +56,8 @@ class Tally:
 
     Rows are mappings with `problem` (id) and `judgement` (right, wrong, unjudged) and, where the log says,
     `response`, `answer` (None: none was found), `cluster`, `finish` (stop, length), `tokens`, `nll`, `level`,
-    `question` and `index`: see `Row`. None says as little as no key, except for `answer`. What only some rows say is
-    left out, and `notes` tells so.
+    `question`, `index` and `scores` (numbers by name): see `Row`. None says as little as no key, except for `answer`.
+    What only some rows say, or of scores some judged rows, is left out, and `notes` tells so.
     """
 
     def __init__(self, embed: Embed | None = None) -> None:
@@ -64,6 +66,9 @@ class Tally:
         self._problems: dict[str, _Problem] = {}
         self._read = self._repeated = 0
         self._said = dict.fromkeys(_PARTLY, 0)
+        self._judged = 0
+        self._scored: dict[str, int] = {}
+        """Judged rows by the score that they have."""
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one response, unless its problem had one of this index; DataError when it cannot be used."""
@@ -83,6 +88,8 @@ class Tally:
         said["tokens"] += found.tokens is not None
         said["nll"] += found.nll is not None
         said["index"] += found.position is not None
+        if found.mark >= 0:
+            self._count_scores(found)
         problem.add(found, _LAST + self._read if found.position is None else found.position)
 
     @property
@@ -92,6 +99,9 @@ class Tally:
         rows = self._read - self._repeated
         missing = {key: rows - said for key, said in self._said.items() if 0 < said < rows}
         lines += [f"{key} is missing in {count} of {rows} rows: {_PARTLY[key]}" for key, count in missing.items()]
+        absent = {name: self._judged - count for name, count in self._scored.items() if count < self._judged}
+        told = f"of {self._judged} judged rows: its figure is left out"
+        lines += [f"the score {name} is missing in {count} {told}" for name, count in absent.items()]
         by_cluster = self._says("cluster")
         torn = [count for p in self._problems.values() if (count := p.torn(by_cluster))] if self._says("answer") else []
         if torn:
@@ -121,8 +131,16 @@ class Tally:
                 votes=_votes([p.votes(self._says("cluster")) for p in problems]) if answers else None,
                 means=self._means(problems),
                 diversity=self._diversity(problems),
+                scores=self._scores(problems),
             ),
         )
+
+    def _count_scores(self, row: Row) -> None:
+        self._judged += 1
+        for name in row.scores:
+            if name not in self._scored and len(self._scored) == MOST:
+                raise DataError(f"row {self._read} has the score {name} beside {MOST} others: keep {MOST} in a log")
+            self._scored[name] = self._scored.get(name, 0) + 1
 
     def _says(self, key: str) -> bool:
         return self._said[key] == self._read - self._repeated > 0
@@ -141,6 +159,13 @@ class Tally:
             "repetition": np.array([p.repetition() if texts else math.nan for p in problems]),
             "right words": np.array([p.right_words / p.right if texts and p.right else math.nan for p in problems]),
         }
+
+    def _scores(self, problems: "Sequence[_Problem]") -> dict[str, Floats]:
+        """The scores of `Detail`: those that all judged rows have."""
+        told = [name for name, count in self._scored.items() if count == self._judged]
+        judged = _counts(p.right + p.wrong for p in problems)
+        sums = {name: np.array([p.scores.get(name, math.nan) for p in problems]) for name in told}
+        return {name: values / np.maximum(judged, 1) for name, values in sums.items()}
 
     def _diversity(self, problems: "Sequence[_Problem]") -> dict[str, Floats]:
         """The diversity of `Detail`."""
@@ -184,6 +209,8 @@ class _Problem:
     """Indices."""
     answers: dict[tuple[_Name, _Name], tuple[int, int]] = field(default_factory=dict)
     """Judged responses, and the right ones of them, by cluster and answer."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Sums over judged responses."""
     texts: tuple[list[tuple[int, str]], list[tuple[int, str]]] = field(default_factory=lambda: ([], []))
     """Places and texts of the first wrong and the first right responses."""
 
@@ -209,6 +236,8 @@ class _Problem:
     def _add_judged(self, row: Row, place: int) -> None:
         self.right += row.mark
         self.wrong += 1 - row.mark
+        for name, value in row.scores.items():
+            self.scores[name] = self.scores.get(name, 0.0) + value
         if row.answer is None:
             self.unparsed += row.answered
         else:

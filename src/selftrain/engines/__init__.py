@@ -9,7 +9,7 @@ from pydantic import Field
 from selftrain.engines.base import Completion, Engine, Request, Sampling
 from selftrain.errors import ConfigError, MissingExtraError
 from selftrain.gguf_model import check_gguf
-from selftrain.models import Model
+from selftrain.models import Model, is_encoder_decoder
 from selftrain.progress import say
 from selftrain.validation import Options
 
@@ -65,18 +65,22 @@ def load_engine(model: Model, config: EngineConfig) -> Engine:
             from selftrain.engines.openvino import OpenVinoEngine
 
             return OpenVinoEngine(model, precision=config.precision, batch=config.at_once)
+        from selftrain.engines.encoder_decoder import EncoderDecoderEngine
         from selftrain.engines.transformers import TransformersEngine
     except ModuleNotFoundError as error:
         if error.name in {"torch", "transformers"}:
             raise MissingExtraError(str(error.name), "models") from None
         raise
-    return TransformersEngine(model, precision=config.precision, batch=config.at_once, device=config.device)
+    kind = EncoderDecoderEngine if is_encoder_decoder(model) else TransformersEngine
+    return kind(model, precision=config.precision, batch=config.at_once, device=config.device)
 
 
 def _obstacle(model: Model, config: EngineConfig) -> ConfigError | MissingExtraError | None:
     """Why openvino cannot run a model."""
     if config.device != "cpu":
         return ConfigError(f"openvino runs on the CPU, not on {config.device!r}: set engine.name=transformers")
+    if is_encoder_decoder(model):
+        return ConfigError("openvino runs decoders alone, the model has an encoder: set engine.name=transformers")
     if config.precision == "bf16" and _cores() < 2:
         return ConfigError("openvino cannot run bf16 on a single core: set engine.precision=fp32")
     for library, extra in (("openvino_genai", "openvino"), ("gguf", "gguf")):

@@ -43,7 +43,7 @@ class Completion:
 
 
 class Engine(Protocol):
-    """A loaded model that can sample and score."""
+    """A loaded model that can sample, and read given completions."""
 
     prefilled: int
     """Prompt tokens read for sampling so far; a token that several requests share is read once."""
@@ -61,6 +61,12 @@ class Engine(Protocol):
 
     def score(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Iterator[list[float]]:
         """Log-probability (nats) of each completion token given its prompt, one list a (prompt, completion) pair."""
+
+    def entropies(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Iterator[list[float]]:
+        """Entropy (nats) of the distribution that each completion token comes of, one list a pair, as for `score`.
+
+        It is the model's own, of all its tokens and at temperature 1.
+        """
 
     def close(self) -> None:
         """Release the model's memory."""

@@ -8,7 +8,7 @@ differently when it is read among others of its prompt, when it is read on its o
 - Requests are let in only while the cache has room for all that they may need, so that none is put aside and read anew.
 - A prompt that begins with another whole prompt is read into an empty cache, as the other's last token would be shared.
 
-Given completions are scored by the transformers engine, which is faster at it: OpenVINO reads the prompt again for each
+Given completions are read by the transformers engine, which is faster at it: OpenVINO reads the prompt again for each
 of them and makes the logits of all its tokens. One of the two is in memory at a time.
 """
 
@@ -128,15 +128,23 @@ class OpenVinoEngine:
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[list[float]]:
         """See `Engine.score`."""
-        if self._scorer is None:
-            self._rest()
-            self._scorer = TransformersEngine(self._model, precision=self._precision)
-        yield from self._scorer.score(pairs)
+        yield from self._reader().score(pairs)
+
+    def entropies(self, pairs: Iterable[Pair]) -> Iterator[list[float]]:
+        """See `Engine.entropies`."""
+        yield from self._reader().entropies(pairs)
 
     def close(self) -> None:
         """Releases the model's memory."""
         self._sampler = self._scorer = None
         self._files.close()
+
+    def _reader(self) -> TransformersEngine:
+        """What reads given completions, in the place of what samples."""
+        if self._scorer is None:
+            self._rest()
+            self._scorer = TransformersEngine(self._model, precision=self._precision)
+        return self._scorer
 
     def _wake(self) -> None:
         """Loads the model for sampling, with an empty cache, in the place of what scores."""

@@ -16,8 +16,8 @@ from selftrain.gguf_model import write_gguf_model
 from selftrain.models import Model, load_model, load_tokenizer
 from selftrain.models.cache import default_cache
 
-KEPT = 2
-"""Models kept in the cache: a run samples from a parent and a candidate."""
+KEPT = 3
+"""Models kept in the cache: a run samples from a parent and a candidate, which may be two models."""
 _FORM = 1
 """Raised whenever something else is written for the same model, so that no old file is used."""
 _STALE_SECONDS = 3600

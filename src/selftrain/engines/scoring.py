@@ -1,4 +1,4 @@
-"""What is scored together: pairs cut by what they take of memory, completions of like lengths side by side."""
+"""What is read together: pairs cut by what they take of memory, completions of like lengths side by side."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile

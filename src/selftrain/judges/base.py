@@ -16,6 +16,7 @@ BUILT_IN = {
     "math": "selftrain.judges.math:MathJudge",
     "number": "selftrain.judges.number:NumberJudge",
     "reasoning_gym": "selftrain.judges.reasoning_gym:ReasoningGymJudge",
+    "summary": "selftrain.judges.summary:SummaryJudge",
 }
 
 

@@ -45,7 +45,7 @@ def judge_file(source: Path, judge: str, out: Path, workers: int = 2) -> dict[st
         for _, found in pool.judge(items()):
             counts[found.judgement] += 1
             row = waiting.popleft()
-            row |= {"answer": found.answer, "judgement": found.judgement, "reason": found.reason}
+            row |= {"answer": found.answer, **found.row()}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return dict(counts)
 

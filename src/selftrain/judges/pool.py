@@ -21,6 +21,7 @@ from selftrain.judges.base import Judge, load_judge, unjudged
 from selftrain.judges.mainless import MainlessContext
 from selftrain.judges.stated import ANSWER_CAP
 from selftrain.records import Judgement, Mark, Problem, Question
+from selftrain.scores import read_scores
 
 _BATCH = 64
 _MEMORY = 4 << 30
@@ -227,7 +228,10 @@ def _checked(found: object) -> Judgement:
     for name, kinds in {"answer": (str, type(None)), "reason": (str,)}.items():
         if not isinstance(fields[name], kinds):
             return unjudged(f"the judge's {name} is {type(fields[name]).__name__}, not text")
-    return found
+    try:
+        return replace(found, scores=read_scores(found.scores))
+    except ValueError as error:
+        return unjudged(f"the judge gave {error}")
 
 
 def _cluster(answers: list[str | None]) -> tuple[int, ...]:

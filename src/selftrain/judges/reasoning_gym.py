@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from selftrain.errors import MissingExtraError
-from selftrain.families import answer_has_lines, answer_kind, refusal
+from selftrain.families import answer_has_lines, answer_kind, compared_as_number, refusal
 from selftrain.judges.base import compared, no_answer, unjudged
 from selftrain.judges.exact import stated_text
-from selftrain.judges.number import find_number
+from selftrain.judges.number import find_number, read_number
 from selftrain.judges.stated import final_text
 from selftrain.records import Judgement, Problem, Question
 
@@ -16,7 +16,8 @@ _RIGHT = 0.99
 
 
 class ReasoningGymJudge:
-    """Right when the family's scorer gives the stated answer at least .99.
+    """Right when the family's scorer gives the stated answer at least .99, or when it is the gold number
+    (`compared_as_number`).
 
     A problem's `reference` is `{"dataset": family, "entry": {question, answer, metadata}, "kind":
     "number"|"text"}`.
@@ -65,6 +66,9 @@ class ReasoningGymJudge:
         return forms[0] if forms else None
 
     def _right(self, family: str, entry: Mapping[str, Any], answer: str) -> bool:
+        if compared_as_number(family):
+            given, gold = read_number(answer), read_number(entry["answer"])
+            return given is not None and gold is not None and given.value == gold.value
         if family not in self._scorers:
             self._scorers[family] = self._make(family)
         try:

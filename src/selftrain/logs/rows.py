@@ -9,6 +9,7 @@ from typing import Any
 from selftrain.digest import normal_text
 from selftrain.errors import DataError
 from selftrain.logs.log import NUMBERS, Row, Source, is_number, whole_text
+from selftrain.scores import read_scores
 from selftrain.tasks.tables import number_text, read_rows
 
 SHOWN = 3
@@ -21,9 +22,9 @@ def source(path: Path) -> Source:
 
     A row has `problem` (an id or the question's text) or `question`, and `judgement` (right, wrong, unjudged) or
     `correct` (true, false, null: unjudged); where it says both, they agree. It may have `response`, `answer`,
-    `cluster`, `level`, `suite`, `finish` (stop, length), `tokens`, `nll` or `logprobs`, `index`, and what it was
-    sampled with: `model`, `prompt`, `temperature`, `top_p`, `max_tokens`. Other columns are passed over. Reading raises
-    DataError, naming the line, for a value that is none of these.
+    `cluster`, `level`, `suite`, `finish` (stop, length), `tokens`, `nll` or `logprobs`, `index`, `scores` (numbers by
+    name), and what it was sampled with: `model`, `prompt`, `temperature`, `top_p`, `max_tokens`. Other columns are
+    passed over. Reading raises DataError, naming the line, for a value that is none of these.
     """
     labels: dict[str, Any] = {}
     notes: list[str] = []
@@ -100,7 +101,8 @@ def _values(given: Mapping[str, Any]) -> Mapping[str, Any]:
     found = dict(given)
     for name in _VALUES & found.keys():
         try:
-            found[name] = found[name] and json.loads(found[name].strip().lower())
+            text = found[name] and found[name].strip()
+            found[name] = text and json.loads(text if name == "scores" else text.lower())
         except (ValueError, RecursionError):
             continue  # its check says what is wrong with the text
     return found
@@ -191,6 +193,13 @@ def _logprobs(value: Any, name: str, place: str) -> tuple[int, float]:
     return len(value), max(0.0, -mean)
 
 
+def _scores(value: Any, name: str, place: str) -> dict[str, float]:
+    try:
+        return read_scores(value)
+    except ValueError as error:
+        raise DataError(f"{place} has {error}") from None
+
+
 Check = Callable[[Any, str, str], Any]
 _ROUNDED = 1e-3
 """How far a log-probability may lie above 0 by rounding."""
@@ -210,6 +219,7 @@ _CHECKS: Mapping[str, Check] = {
     "nll": _nll,
     "logprobs": _logprobs,
     "index": _count,
+    "scores": _scores,
 }
 _SETTINGS: Mapping[str, Check] = {
     "model": _label,
@@ -218,6 +228,6 @@ _SETTINGS: Mapping[str, Check] = {
     "top_p": _setting,
     "max_tokens": _count,
 }
-_VALUES = {"correct", "tokens", "nll", "logprobs", "index", "temperature", "top_p", "max_tokens"}
+_VALUES = {"correct", "tokens", "nll", "logprobs", "index", "scores", "temperature", "top_p", "max_tokens"}
 COLUMNS = (*_CHECKS, *_SETTINGS, "correct")
 """What is read of a row."""

@@ -184,8 +184,6 @@ def _group(problem: Kept, pairs: list[tuple[Kept, Kept]], clusters: list[int]) -
             family=problem["family"],
         ),
         responses=tuple(response_of(row) for row, _ in pairs),
-        judgements=tuple(
-            Judgement(judgement=said["judgement"], answer=said["answer"], reason=said["reason"]) for _, said in pairs
-        ),
+        judgements=tuple(Judgement.of_row(said) for _, said in pairs),
         clusters=tuple(clusters),
     )

@@ -22,6 +22,8 @@ CONTENT = (
     "chat_template.jinja",
 )
 """What makes a model: weights, configuration and tokenizer, and nothing that runs as code."""
+EXTRACTIVE = "extractive"
+"""The sub-folder of a model's partner, itself a model folder."""
 GGUF_METADATA = "metadata.gguf"
 """The header of the GGUF file a model descends from, kept so that descendants can be written as GGUF."""
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from selftrain.errors import ConfigError, MissingExtraError, SelftrainError
 from selftrain.models.four_bit import four_bit_options
-from selftrain.models.model import Model
+from selftrain.models.model import Model, is_encoder_decoder
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -25,13 +25,14 @@ def load_model(model: Model, *, dtype: Dtype = "float32", device: str | None = N
     """
     import torch
 
+    kind = "AutoModelForSeq2SeqLM" if is_encoder_decoder(model) else "AutoModelForCausalLM"
     if four_bit:
         if model.adapter is not None:
             raise ValueError(f"{model.name} has an adapter, which 4 bits would blur: merge it into the weights first")
         if dtype != "float32":
             raise ValueError(f"four_bit leaves what is not quantized in float32, found dtype {dtype!r}: leave it out")
-        return read_module(model.folder, **four_bit_options(device)).eval()
-    module = read_module(model.folder)
+        return read_module(model.folder, kind, **four_bit_options(device)).eval()
+    module = read_module(model.folder, kind)
     if model.adapter is not None:
         module = _merged(module, model.adapter)
     return module.to(device=device, dtype=getattr(torch, dtype)).eval()
@@ -50,6 +51,18 @@ def read_config(model: Model) -> Any:
     transformers = require_transformers()
     with quiet(), reading(model.folder):
         return transformers.AutoConfig.from_pretrained(model.folder, trust_remote_code=False, local_files_only=True)
+
+
+def decoder_start(module: Any) -> int:
+    """The token id that the decoder of an encoder-decoder module is given before its first one.
+
+    Raises ConfigError for a model whose configurations do not say.
+    """
+    for config in (module.config, module.generation_config):
+        start = getattr(config, "decoder_start_token_id", None)
+        if start is not None:
+            return int(start)
+    raise ConfigError("the model's config.json has no decoder_start_token_id: add the token its decoder starts with")
 
 
 def read_module(folder: Path, kind: str = "AutoModelForCausalLM", **options: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from selftrain.digest import files_digest
 from selftrain.errors import ConfigError, MissingExtraError, WorkspaceError
 from selftrain.models.cache import default_cache
-from selftrain.models.folders import CONTENT
+from selftrain.models.folders import CONTENT, EXTRACTIVE
 from selftrain.models.materialise import materialise
 from selftrain.models.model import Model, open_model
 
@@ -65,7 +65,8 @@ def _from_gguf(file: Path, name: str, cache: Path | None) -> Model:
 
 
 def _from_hub(name: str) -> Model:
-    return open_model(hub_folder(name, CONTENT), name=name)
+    pair = (*CONTENT, *(f"{EXTRACTIVE}/{file}" for file in CONTENT))
+    return open_model(hub_folder(name, pair), name=name)
 
 
 def hub_folder(name: str, patterns: Sequence[str], what: str = "model") -> Path:

@@ -39,7 +39,7 @@ def save_adapter(peft_module: Any, folder: Path) -> None:
 
 
 def merge(model: Model, folder: Path) -> Model:
-    """Write the merged master weights of a model as a plain folder and open it, under the same name."""
+    """Write the merged master weights of a model as a folder, without a partner, and open it under the same name."""
     save_model(load_model(model), load_tokenizer(model), folder, parent=model)
     return open_model(folder, name=model.name)
 

@@ -37,9 +37,9 @@ class Dealt:
     def before(self, model: Model, prompt: PromptConfig, draw: Draw) -> int:
         """How many other models had to write for this draw under a prompt: theirs are other responses."""
         askers = self._askers.setdefault((prompt, draw), [])
-        if model.digest not in askers:
-            askers.append(model.digest)
-        return askers.index(model.digest)
+        if model.identity not in askers:
+            askers.append(model.identity)
+        return askers.index(model.identity)
 
     def deal(self, group: Group, owed: Sequence[tuple[str, Asked]], skipped: int) -> tuple[Response, ...]:
         """A calibration group's responses for those owed to one problem, after so many that are skipped."""

@@ -27,6 +27,14 @@ LOGITS_AT_ONCE = 2**26
 """As in the training's head: more logits are made in chunks."""
 LOGIT_COPIES = 4
 """float32 copies of the logits while sampling (logits, log-probabilities, probabilities, their sum) or training."""
+_T5_NAMES = {
+    "hidden_size": "d_model",
+    "intermediate_size": "d_ff",
+    "num_attention_heads": "num_heads",
+    "num_hidden_layers": "num_layers",
+    "head_dim": "d_kv",
+}
+"""What the configuration of a T5 calls what those of others do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Shape:
 
     parameters: int
     layers: int
+    """That a token passes: of an encoder and a decoder, those of the deeper one."""
     hidden: int
     inner: int
     """Width of the feed-forward layers."""
@@ -49,13 +58,14 @@ class Shape:
         """The shape of the model in a folder."""
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         found = found.get("text_config", found)
-        hidden, heads = int(found.get("hidden_size", 0)), int(found.get("num_attention_heads", 1))
+        own = {name: found.get(name) or found.get(t5) for name, t5 in _T5_NAMES.items()}
+        hidden, heads = int(own["hidden_size"] or 0), int(own["num_attention_heads"] or 1)
         return cls(
             parameters=sum(map(_parameters, folder.glob(WEIGHTS))),
-            layers=int(found.get("num_hidden_layers", 0)),
+            layers=max(int(own["num_hidden_layers"] or 0), int(found.get("num_decoder_layers") or 0)),
             hidden=hidden,
-            inner=int(found.get("intermediate_size") or 4 * hidden),
-            key_values=(found.get("num_key_value_heads") or heads) * (found.get("head_dim") or hidden // heads),
+            inner=int(own["intermediate_size"] or 4 * hidden),
+            key_values=(found.get("num_key_value_heads") or heads) * (own["head_dim"] or hidden // heads),
             vocabulary=int(found.get("vocab_size", 0)),
             context=found.get("max_position_embeddings"),
         )

@@ -1,7 +1,7 @@
 """The verbs on paper: they count what a run asks for, and measure with the real ones what they need to answer."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from selftrain.config import RunConfig
 from selftrain.digest import digest
 from selftrain.engines.base import check_room
+from selftrain.engines.scoring import Pair as Given
 from selftrain.errors import DataError
 from selftrain.metrics import Metrics
 from selftrain.models import Model
@@ -21,7 +22,7 @@ from selftrain.plan.dealt import Dealt
 from selftrain.plan.needs import Shape, resident_memory, training_memory
 from selftrain.plan.pool import Pool, batches, with_one_right
 from selftrain.plan.rates import CALIBRATION_STEPS, SamplingRate, TrainingRate, checkpoints, tokens_read
-from selftrain.prompts import PromptConfig, Renderer, Shots
+from selftrain.prompts import SEPARATOR, PromptConfig, Renderer, Shots
 from selftrain.records import Group, Groups, Problem, Question, Response
 from selftrain.reward_model import RewardModel
 from selftrain.sampling import Asked, Draw, Samples, SamplingConfig, requests
@@ -45,6 +46,9 @@ EMBEDDED = 128
 """Texts that a calibration embeds."""
 PURPOSE = "calibration"
 """Of the calibration's responses: with another purpose they have other seeds than any of a run."""
+
+Tell = Callable[[Model, Sequence[Given]], list[list[float]]]
+"""A verb that reads given completions."""
 
 
 class Asking(NamedTuple):
@@ -79,7 +83,8 @@ class PaperVerbs(Verbs):
         self._trained: dict[Kind, tuple[TrainingRate, int]] = {}
         self._made: dict[str, Model] = {}
         """What was trained on paper, by what determines it."""
-        self._scored: tuple[float, list[float]] | None = None
+        self._told_of: dict[str, tuple[float, list[float]]] = {}
+        """Of each verb that reads given completions, its seconds a token and some of what it told."""
         self._rewarded: Calibration[tuple[list[float], int]] | None = None
         self._embedded: Calibration[NDArray[np.float32]] | None = None
         self._texts: set[str] = set()
@@ -159,21 +164,29 @@ class PaperVerbs(Verbs):
         each = zip(samples.problems, samples.responses, strict=True)
         return Groups([self.dealt.judged(problem, responses, gold=gold) for problem, responses in each])
 
-    def score(
-        self, model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], label: str = "score"
-    ) -> list[list[float]]:
+    def score(self, model: Model, pairs: Sequence[Given], label: str = "score") -> list[list[float]]:
         """See `Verbs.score`."""
+        return self._told_on_paper("score", super().score, model, pairs, label)
+
+    def entropies(self, model: Model, pairs: Sequence[Given], label: str = "entropies") -> list[list[float]]:
+        """See `Verbs.entropies`."""
+        return self._told_on_paper("entropies", super().entropies, model, pairs, label)
+
+    def _told_on_paper(
+        self, verb: str, tell: Tell, model: Model, pairs: Sequence[Given], label: str
+    ) -> list[list[float]]:
+        """What a verb tells of given completions; each has a calibration of its own."""
         if not pairs:
             return []
-        if self._scored is None:
+        if verb not in self._told_of:
             few = pairs[: self._block or self._engine_config.at_once]
             few = few[: max(1, READ * len(few) // _length(few))]
             self._engine(self._base(model))
             start = time.monotonic()
-            found = super().score(self._base(model), few)
+            found = tell(self._base(model), few)
             took = time.monotonic() - start
-            self._scored = (took / _length(few), [value for values in found for value in values] or [0.0])
-        rate, values = self._scored
+            self._told_of[verb] = (took / _length(few), [v for values in found for v in values] or [0.0])
+        rate, values = self._told_of[verb]
         completions = sum(len(completion) for _, completion in pairs)
         self._write(label, self._load(model) + rate * _length(pairs), rows=len(pairs), tokens=completions)
         again = cycle(values)
@@ -260,7 +273,10 @@ class PaperVerbs(Verbs):
         tokens = sum(len(response.tokens) for response in missing)
         if not missing:
             return
-        seconds = self._rates[prompt].seconds(tokens_read(prompts, self._block), tokens) + self._load(model)
+        turns = max(response.text.count(SEPARATOR) + 1 for response in missing)
+        # Of a pair one model is in memory at a time: each loads again when its turn comes.
+        loads = self._loading * (turns - 1) if prompt.alternate and model.extractive else 0.0
+        seconds = self._rates[prompt].seconds(tokens_read(prompts, self._block), tokens) + self._load(model) + loads
         self._write(stage, seconds, rows=len(missing), tokens=tokens, prompt_tokens=sum(map(len, prompts)))
 
     def _write(self, stage: str, seconds: float, *, rows: int, tokens: int = 0, prompt_tokens: int = 0) -> None:
@@ -269,7 +285,7 @@ class PaperVerbs(Verbs):
 
     def holds(self, model: Model) -> bool:
         """See `Verbs.holds`."""
-        return self._ready == model.digest
+        return self._ready in [m.digest for m in (model, model.extractive) if m]
 
     def _load(self, model: Model) -> float:
         """Seconds until the engine has a model: none if it is the one it had."""
@@ -360,7 +376,7 @@ class PaperVerbs(Verbs):
         return rate, sum(path.stat().st_size for path in saved.iterdir())
 
 
-def _length(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int:
+def _length(pairs: Sequence[Given]) -> int:
     return sum(len(prompt) + len(completion) for prompt, completion in pairs)
 
 

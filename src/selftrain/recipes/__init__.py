@@ -24,6 +24,7 @@ from selftrain.validation import Options, parse
 
 if TYPE_CHECKING:
     from selftrain.labels import Label, Labels
+    from selftrain.models import Model
     from selftrain.prompts import PromptConfig
     from selftrain.round import Round
     from selftrain.training_set import TrainingSet
@@ -51,8 +52,11 @@ class RecipeOptions(Options):
         """
         return {}
 
-    def check(self, labels: "Labels") -> None:
-        """Raises ConfigError if the labels of a task do not suffice. Asked before anything is sampled."""
+    def check(self, labels: "Labels", prompt: "PromptConfig", base: "Model") -> None:
+        """Raises ConfigError if the labels of a task, the prompt that is trained, or the base do not suit the recipe.
+
+        Asked before anything is sampled.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from selftrain.round import Round
 
 if TYPE_CHECKING:
     from selftrain.labels import Labels
+    from selftrain.models import Model
+    from selftrain.prompts import PromptConfig
 
 Near = dict[str, list[Problem]]
 """Demonstrations of each problem, by its id, nearest first."""
@@ -33,7 +35,7 @@ class DemonstrationOptions(RecipeOptions):
         """See `RecipeOptions.digests`."""
         return {"embedder": embedder_digest(self.embedder)} if self.in_context else {}
 
-    def check(self, labels: "Labels") -> None:
+    def check(self, labels: "Labels", prompt: "PromptConfig", base: "Model") -> None:
         """See `RecipeOptions.check`."""
         if self.in_context:
             _enough(self.shots, len(labels.labelled), "labelled rows")

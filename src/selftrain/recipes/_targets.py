@@ -42,9 +42,11 @@ class TargetOptions(RecipeOptions):
 def learned(round: Round, options: TargetOptions) -> Groups:
     """The labelled problems, then what promoted rounds took for labels, as responses that can be trained.
 
+    The training problems take the place of the labelled ones in a recipe that reads their labels.
     Raises ConfigError if no labelled problem fits into a row, or if the judge reads no answer in any.
     """
-    labelled = round.trainable(Groups([given(problem, _label(problem, options)) for problem in round.labels.labelled]))
+    problems = round.labels.labelled or round.labels.given
+    labelled = round.trainable(Groups([given(problem, _label(problem, options)) for problem in problems]))
     if not labelled:
         raise ConfigError(
             f"no labelled problem fits into {round.training.max_length} tokens: shorten them or raise "

@@ -17,10 +17,20 @@ from selftrain.progress import printable
 from selftrain.report import charts
 from selftrain.report.charts import Chart
 from selftrain.report.figures import tables
-from selftrain.report.pseudo_section import PseudoSection, pseudo_section
+from selftrain.report.pseudo_section import pseudo_section
 from selftrain.report.record import RoundRecord, RunRecord
 from selftrain.report.responses import Drawn, Responses
-from selftrain.report.views import Compared, View, compared_responses, drawn_for_training, pseudo_labelled, trained
+from selftrain.report.section import Section
+from selftrain.report.segment_section import segment_section
+from selftrain.report.views import (
+    Compared,
+    View,
+    compared_responses,
+    drawn_for_training,
+    pseudo_labelled,
+    segmented,
+    trained,
+)
 from selftrain.report.words import base_lines, headline, round_lines, told
 
 LARGEST = 15_000_000
@@ -49,10 +59,13 @@ def page(run: RunRecord, largest: int = LARGEST) -> str:
             views.append(trained(run, one, drawn))
         if one.pseudo_labels:
             views.append(pseudo_labelled(run, one))
+        if one.chains:
+            views.append(segmented(run, one))
         if one in run.rounds[-CHARTED:]:
             making += _round_charts(one, drawn, responses)
-    sections = [section for section in map(pseudo_section, run.rounds) if section]
-    shown: list[Chart | PseudoSection] = [*_ordered(results), *sections, *_ordered(making)]
+    told_of = [part for one in run.rounds for part in (pseudo_section(one), segment_section(one, run.options))]
+    sections = [part for part in told_of if part]
+    shown: list[Chart | Section] = [*_ordered(results), *sections, *_ordered(making)]
     if stages := charts.stages_chart(run.stages):
         shown.append(stages)
     empty = _render(run, views, shown, "")
@@ -69,8 +82,8 @@ def _ordered(made: Sequence[Chart]) -> list[Chart]:
     return sorted(made, key=lambda chart: ORDER.index(chart.name.split("-")[0]))
 
 
-def _drawn(shown: Sequence[Chart | PseudoSection]) -> list[Chart]:
-    found = (part.chart if isinstance(part, PseudoSection) else part for part in shown)
+def _drawn(shown: Sequence[Chart | Section]) -> list[Chart]:
+    found = (part.chart if isinstance(part, Section) else part for part in shown)
     return [chart for chart in found if chart]
 
 
@@ -106,16 +119,16 @@ def _packed(views: Sequence[View], drawn: Sequence[Chart], share: float) -> str:
     for view in views:
         items = view.items(int(share * len(view)))
         sides = [printable(side) for side in view.sides]
-        named = {"title": view.title, "sides": sides, "pseudo": bool(view.labels)}
+        named = {"title": view.title, "sides": sides, "pseudo": bool(view.labels), "chains": bool(view.chains)}
         listed.append({**named, "items": items, "all": len(view)})
     value = {"charts": {chart.name: chart.to_json() for chart in drawn}, "views": listed}
     return _squeezed(_PLAIN.encode(value))
 
 
-def _render(run: RunRecord, views: Sequence[View], shown: Sequence[Chart | PseudoSection], data: str) -> str:
+def _render(run: RunRecord, views: Sequence[View], shown: Sequence[Chart | Section], data: str) -> str:
     from selftrain.plan import planned_and_true
 
-    scripts = [_part("charts.js"), _part("explorer.js")]
+    scripts = [_part("charts.js"), _part("segments.js"), _part("explorer.js")]
     plotly, packed = _plotly()
     style = _part("style.css")
     word, meaning = headline(run)

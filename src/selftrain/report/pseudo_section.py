@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from selftrain.report.charts import Chart, Trace
 from selftrain.report.pseudo import Accuracy, PseudoAccuracy, Tenth, pseudo_accuracy
 from selftrain.report.pseudo_words import ranked_line
 from selftrain.report.record import RoundRecord
+from selftrain.report.section import Section, Table
 from selftrain.report.words import one_line
 
 NO_PROBE = (
@@ -23,27 +23,7 @@ _GAP = 0.4
 """Percent of the chart's width between two bars."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Words and numbers in rows."""
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class PseudoSection:
-    """What a page says of a round's pseudo-labels."""
-
-    number: int
-    sentence: str
-    notes: Sequence[str]
-    tables: Sequence[Table]
-    chart: Chart | None
-
-
-def pseudo_section(found: RoundRecord) -> PseudoSection | None:
+def pseudo_section(found: RoundRecord) -> Section | None:
     """The section of a round; None for a round without pseudo-labels."""
     if not found.pseudo_labels:
         return None
@@ -51,8 +31,9 @@ def pseudo_section(found: RoundRecord) -> PseudoSection | None:
     unjudged = f" {a.unjudged:,} of them could not be judged and are left out." if a.unjudged else ""
     probe = WHAT_A_PROBE_IS.format(probe=a.probe, unjudged=unjudged) if a.told else NO_PROBE
     ranked = ranked_line(a)
-    return PseudoSection(
-        number=found.number,
+    return Section(
+        name=f"pseudo-labels-{found.number}",
+        title=f"Pseudo-labels, round {found.number}",
         sentence=_sentence(a),
         notes=(f"{ranked[0].upper()}{ranked[1:]}.", probe),
         tables=(_selection(a), _by_source(a)),

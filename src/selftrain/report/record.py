@@ -13,6 +13,7 @@ from selftrain.errors import WorkspaceError
 from selftrain.metrics import Metrics
 from selftrain.pseudo_labels import read_pseudo_labels
 from selftrain.run_folder import ended
+from selftrain.segments.chains import Chain, read_chains
 from selftrain.store import STEPS, Row, read_parquet
 from selftrain.training_set import kind_in
 
@@ -40,6 +41,8 @@ class RoundRecord:
     """`problem` and `weight` of each, and in `sides` the ids of its responses by the side they are on, "" in a row."""
     pseudo_labels: tuple[Row, ...] = ()
     """Rows of pseudo_labels.parquet, if the recipe made pseudo-labels."""
+    chains: tuple[Chain, ...] = ()
+    """The chains of segments.parquet, if the recipe cut any."""
 
     @property
     def judged(self) -> bool:
@@ -74,6 +77,12 @@ class RunRecord:
     def finished(self) -> bool:
         """Whether the loop came to the end of all its rounds."""
         return ended(self.result, self.config["rounds"])
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The recipe's options, as far as the run names them."""
+        found = self.config["recipe"].get("options")
+        return found if isinstance(found, Mapping) else {}
 
     @property
     def split(self) -> str:
@@ -121,6 +130,7 @@ def read_run(folder: Path) -> RunRecord:
 def _round(folder: Path, number: int) -> RoundRecord:
     place = folder / "rounds" / f"{number:02d}"
     trained, labels = place / "training.parquet", place / "pseudo_labels.parquet"
+    chains = place / "segments.parquet"
     return RoundRecord(
         number=number,
         funnel=_json(place / "funnel.json", *FUNNEL),
@@ -129,6 +139,7 @@ def _round(folder: Path, number: int) -> RoundRecord:
         noun=kind_in(trained).noun if trained.exists() else "training rows",
         rows=_rows(trained) if trained.exists() else (),
         pseudo_labels=tuple(read_pseudo_labels(labels)) if labels.exists() else (),
+        chains=read_chains(chains) if chains.exists() else (),
     )
 
 

@@ -11,7 +11,10 @@ from selftrain.report.changes import Change, changes
 from selftrain.report.pseudo import confident, ranked
 from selftrain.report.record import RoundRecord, RunRecord
 from selftrain.report.responses import Drawn, Responses, Shown
+from selftrain.report.segment_pieces import chain_facts, characters, shown_pieces
+from selftrain.report.segments import cut_of, relative_scores
 from selftrain.report.words import clipped
+from selftrain.segments.chains import Chain
 from selftrain.store import Row
 
 LONGEST = 10_000
@@ -34,6 +37,10 @@ class View:
     """How responses were trained on, by id: the side of each row that one is in, and the row's weight."""
     labels: Mapping[str, Row] = field(default_factory=dict)
     """In a list of pseudo-labels the row of each by its response's id."""
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    """In a list of chains each by its response's id."""
+    cut: float = math.nan
+    """Above how many times the mean of its chain a piece is abstractive; nan if it is not known."""
 
     def items(self, most: int) -> list[list[Any]]:
         """The first problems that have responses: id, part, family, level, question, gold and the sides."""
@@ -46,11 +53,14 @@ class View:
     def characters(self) -> int:
         """Characters of its responses, as shown: an estimate of its size."""
         return sum(
-            min(len(shown.text), LONGEST) + len(shown.reason) + 40
+            self._characters(shown) + len(shown.reason) + 40
             for side in self.drawn
             for responses in side.values()
             for shown in responses
         )
+
+    def _characters(self, shown: Shown) -> int:
+        return characters(self.chains[shown.id], LONGEST) if self.chains else min(len(shown.text), LONGEST)
 
     def _item(self, row: Row) -> list[Any]:
         heads = [clipped(row[name] or "", SHORT) for name in ("id", "part", "family", "level")]
@@ -59,14 +69,16 @@ class View:
 
     def _response(self, shown: Shown) -> list[Any]:
         answer = None if shown.answer is None else clipped(shown.answer, SHORT)
+        chain = self.chains.get(shown.id)
         return [
-            clipped(shown.text, LONGEST),
+            shown_pieces(chain, LONGEST) if chain else clipped(shown.text, LONGEST),
             shown.mark[:1],
             answer,
             int(shown.finish == "length"),
             clipped(shown.reason, SHORT),
             [[side, round(weight, 4)] for side, weight in self.uses.get(shown.id, ())],
             *([_facts(self.labels[shown.id])] if shown.id in self.labels else ()),
+            *([chain_facts(chain, self.cut)] if chain else ()),
         ]
 
 
@@ -117,6 +129,18 @@ def pseudo_labelled(run: RunRecord, found: RoundRecord) -> View:
     labels = {row["response"]: row for row in found.pseudo_labels}
     title = f"round {found.number}: pseudo-labels"
     return View(title, ("pseudo-response",), tuple(problems), (drawn,), _uses(found), labels)
+
+
+def segmented(run: RunRecord, found: RoundRecord) -> View:
+    """The problems of a round's chains with these, cut into pieces; in the order of the chains."""
+    chains, listed = {chain.response: chain for chain in found.chains}, dict[str, list[Shown]]()
+    for chain in chains.values():
+        listed.setdefault(chain.problem, []).append(Shown(chain.response, "", "", "", None, ""))
+    known = {row["id"]: row for row in run.problems}
+    problems = tuple(known[name] for name in listed if name in known)
+    drawn = {name: tuple(shown) for name, shown in listed.items()}
+    cut = cut_of(run.options, relative_scores(found.chains))
+    return View(f"round {found.number}: segments", ("chains",), problems, (drawn,), {}, chains=chains, cut=cut)
 
 
 def drawn_for_training(run: RunRecord, found: RoundRecord, responses: Responses) -> Drawn:

@@ -7,6 +7,7 @@ from selftrain.audit.words import MEANINGS
 from selftrain.progress import printable
 from selftrain.report.pseudo_words import pseudo_line
 from selftrain.report.record import RoundRecord, RunRecord
+from selftrain.report.segment_words import segments_line
 
 
 def headline(run: RunRecord) -> tuple[str, str]:
@@ -42,6 +43,8 @@ def round_lines(found: RoundRecord) -> Iterator[str]:
         yield from (f"{start} {printable(note)}" for note in funnel.get("notes", ()))
         if found.pseudo_labels:
             yield f"{start} {pseudo_line(found.pseudo_labels)}"
+        if found.chains:
+            yield f"{start} {segments_line(found.chains)}"
         dropped = "".join(f"; dropped {count:,}: {reason}" for reason, count in funnel["dropped"].items())
         weights = [row["weight"] for row in found.rows]
         spread = f"{len(weights):,} {found.noun}, weights {min(weights):.2f} to {max(weights):.2f}" if weights else ""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from selftrain import training
 from selftrain.errors import ConfigError, SelftrainError
 from selftrain.labels import Labels
-from selftrain.models import resolve_model
+from selftrain.models import Model, resolve_model
 from selftrain.sweep.variants import Variant
 from selftrain.tasks import load_task
 
@@ -20,16 +20,18 @@ def check_needs(variants: Sequence[Variant]) -> None:
     for alike in _grouped(variants, "training"):
         with _naming(alike[0]):
             training.check_training(alike[0].config.training)
+    models: dict[str, Model] = {}
     for alike in _grouped(variants, "model"):
         with _naming(alike[0]):
-            resolve_model(alike[0].config.model)
+            models[alike[0].config.model] = resolve_model(alike[0].config.model)
     for alike in _grouped(variants, "task", "seed"):
         with _naming(alike[0]):
             task = load_task(alike[0].config.task, alike[0].config.seed)
         for one in alike:
             judge = one.config.judge.name or task.judge
             with _naming(one):
-                one.options.check(Labels.of(task, one.options.reads, one.config.recipe.name, judge))
+                labels = Labels.of(task, one.options.reads, one.config.recipe.name, judge)
+                one.options.check(labels, one.config.prompt, models[one.config.model])
                 one.options.digests()
 
 

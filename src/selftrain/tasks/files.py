@@ -1,6 +1,7 @@
 """Problems from a user's own JSONL, CSV or Parquet files."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ from pydantic import Field, model_validator
 
 from selftrain.errors import DataError
 from selftrain.records import Problem
+from selftrain.scores import RIGHT_FROM
 from selftrain.tasks.choices import choice_problem
 from selftrain.tasks.cut import CutOptions, cut, missing_split, pooled
 from selftrain.tasks.tables import answer_value, read_rows, text_value
@@ -60,8 +62,10 @@ class FilesOptions(CutOptions):
     suites: dict[str, Path] = Field(default_factory=dict)
     """Files of out-of-distribution problems by suite name; each is halved into select and test."""
     judge: str | None = None
-    """Judge of the answers: `choice`, `exact`, `number`, `math`, or the import path of your own; if not given `choice`
-    where questions have options, else `exact`. Only `choice`, given or not, reads a row's options."""
+    """Judge of the answers: `choice`, `exact`, `number`, `math`, `summary`, or the import path of your own; if not
+    given `choice` where questions have options, else `exact`. Only `choice`, given or not, reads a row's options."""
+    right_from: Annotated[float, Field(gt=0, le=1)] = RIGHT_FROM
+    """ROUGE-L with the gold summary from which the judge `summary` calls a response right."""
     columns: Columns = Columns()
     """Names of the columns."""
 
@@ -76,6 +80,8 @@ class FilesOptions(CutOptions):
             raise ValueError("ratios and sizes need a path: the one file they cut up")
         if missing := missing_split(self.parts or given):
             raise ValueError(f"{missing} is missing: give train, select and test, or path and ratios")
+        if "right_from" in self.model_fields_set and self.judge != "summary":
+            raise ValueError("right_from goes with judge: summary, and with no other")
         if self.probe and "labelled" not in (self.parts or given):
             raise ValueError("probe needs a labelled split: it is a share of its problems")
         return self
@@ -87,7 +93,9 @@ class FilesOptions(CutOptions):
 
     def read(self, file: Path) -> list[Problem]:
         """The problems of a file, with options unless another judge than `choice` is named."""
-        return list(read_problems(file, self.columns, choices=self.judge in (None, "choice")))
+        problems = read_problems(file, self.columns, choices=self.judge in (None, "choice"))
+        reference = {"right_from": self.right_from} if self.judge == "summary" else {}
+        return [replace(problem, reference=reference) for problem in problems]
 
 
 def files_task(options: Mapping[str, Any], seed: int) -> Task:

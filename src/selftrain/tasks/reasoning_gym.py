@@ -10,6 +10,7 @@ from selftrain.digest import seed_from
 from selftrain.errors import ConfigError
 from selftrain.families import answer_kind
 from selftrain.records import Problem
+from selftrain.tasks.steps import check_steps, worked_solution
 from selftrain.tasks.streams import Entry, Stream, check_family, exhausted
 from selftrain.tasks.task import Suite, Task, make_task, shuffled
 from selftrain.validation import Options, parse
@@ -51,32 +52,41 @@ class ReasoningGymOptions(Options):
     """Demonstrations per family."""
     labelled: Size = 0
     """Problems per family whose gold answers a recipe may read, beside unlabelled training problems."""
+    valid: Size = 0
+    """Problems per family for the valid loss of IWSI; needs `steps`."""
     suites: dict[str, SuiteOptions] = Field(default_factory=dict)
     """Out-of-distribution suites by name."""
+    steps: bool = False
+    """Whether every problem gets a rationale, a solution worked in steps, for the families that have them."""
 
 
 def reasoning_gym_task(options: Mapping[str, Any], seed: int, family: str | None = None) -> Task:
     """Problems of one family, or of each of the `families` in the options.
 
-    A family's questions are drawn in a fixed order: test, select, each suite's test and select, shots, labelled, train.
-    So raising `train` moves no question, and no size moves a question of a part drawn before it.
+    A family's questions are drawn in a fixed order: test, select, each suite's test and select, shots, labelled,
+    valid, train. So raising `train` moves no question, and no size moves a question of a part drawn before it.
     Raises ConfigError for unknown families and options, DataError when a family holds too few questions.
     """
     chosen = parse(ReasoningGymOptions, options, "task.options")
+    if chosen.valid and not chosen.steps:
+        raise ConfigError("task.options.valid needs worked solutions: set task.options.steps: true, or valid: 0")
     families = _families(chosen, family)
     for listed in (families, *(suite.families for suite in chosen.suites.values())):
         for name, settings in listed.items():
             check_family(name, settings or {})
+            if chosen.steps:
+                check_steps(name)
     drawn: Drawn = {}
     seen: dict[str, set[Hashable]] = defaultdict(set)
     streams = {
         name: Stream(name, settings or {}, seed_from([seed, "main"]), seen[name]) for name, settings in families.items()
     }
-    asked = chosen.test + chosen.select + chosen.shots + chosen.labelled + chosen.train
+    asked = chosen.test + chosen.select + chosen.shots + chosen.labelled + chosen.valid + chosen.train
     _draw(drawn, streams, {"test": chosen.test, "select": chosen.select}, asked)
     for suite_name, suite in chosen.suites.items():
         _draw_suite(drawn, suite_name, suite, seed, seen)
-    _draw(drawn, streams, {"shots": chosen.shots, "labelled": chosen.labelled, "train": chosen.train}, asked)
+    later = {"shots": chosen.shots, "labelled": chosen.labelled, "valid": chosen.valid, "train": chosen.train}
+    _draw(drawn, streams, later, asked)
     return _task(f"reasoning_gym:{family}" if family else "reasoning_gym", chosen, drawn, seed)
 
 
@@ -122,7 +132,7 @@ def _draw_suite(drawn: Drawn, name: str, suite: SuiteOptions, seed: int, seen: M
 def _task(name: str, options: ReasoningGymOptions, drawn: Drawn, seed: int) -> Task:
     parts: dict[str, list[Problem]] = defaultdict(list)
     for (part, family), entries in drawn.items():
-        parts[part] += [_problem(family, entry) for entry in entries]
+        parts[part] += [_problem(family, entry, options.steps) for entry in entries]
     # Ordered by hash, families are interleaved and a larger part keeps the order of a smaller one.
     ordered = {part: shuffled(problems, seed) for part, problems in parts.items()}
     suites = {
@@ -132,15 +142,16 @@ def _task(name: str, options: ReasoningGymOptions, drawn: Drawn, seed: int) -> T
         )
         for suite in options.suites
     }
-    named = ("train", "select", "test", "shots", *(["labelled"] if options.labelled else []))
-    splits = {split: ordered[split] for split in named}
+    named = ("train", "select", "test", "shots", "labelled", "valid")
+    splits = {split: ordered[split] for split in named if ordered[split] or split not in ("labelled", "valid")}
     return make_task(name, splits=splits, suites=suites, judge="reasoning_gym")
 
 
-def _problem(family: str, entry: Entry) -> Problem:
+def _problem(family: str, entry: Entry, steps: bool) -> Problem:
     return Problem.make(
         entry["question"],
         gold=entry["answer"],
+        rationale=worked_solution(family, entry) if steps else None,
         level=level(entry["metadata"]),
         family=family,
         reference={"dataset": family, "entry": entry, "kind": answer_kind(family)},

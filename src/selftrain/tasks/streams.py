@@ -72,7 +72,7 @@ def check_family(family: str, options: Mapping[str, Any]) -> None:
 
 def exhausted(family: str, found: int, asked: int, suite: str | None) -> DataError:
     """The error for asking more distinct questions of a family than exist; `suite` is None for the splits."""
-    sizes = "train, labelled, select, test or shots" if suite is None else "its select or test"
+    sizes = "train, valid, labelled, select, test or shots" if suite is None else "its select or test"
     where = "" if suite is None else f" in suite {suite}, besides the questions of other parts,"
     return DataError(
         f"{family}{where} with these settings holds {found} distinct questions, {asked} were asked: "

@@ -9,7 +9,7 @@ from selftrain.records import Problem
 
 SPLITS = ("train", "select", "test", "shots", "valid", "labelled")
 REQUIRED = ("train", "select", "test")
-GOLD_JUDGES = ("choice", "exact", "math", "number")
+GOLD_JUDGES = ("choice", "exact", "math", "number", "summary")
 """The judges that compare with a gold answer; reasoning_gym's scorers and a user's own may do without."""
 
 

@@ -50,14 +50,14 @@ def check_training(config: TrainingConfig) -> None:
         check_loggers(arguments.report_to or ())
 
 
-def lora_adapter(config: TrainingConfig) -> peft.LoraConfig:
-    """The adapter of `method: lora` and `qlora`."""
+def lora_adapter(config: TrainingConfig, *, encoder_decoder: bool) -> peft.LoraConfig:
+    """The adapter of `method: lora` and `qlora`, for a causal model or one with an encoder and a decoder."""
     return peft.LoraConfig(
         r=config.lora.r,
         lora_alpha=config.lora.alpha,  # type: ignore[arg-type]
         lora_dropout=config.lora.dropout,
         target_modules=config.lora.targets,
-        task_type="CAUSAL_LM",
+        task_type="SEQ_2_SEQ_LM" if encoder_decoder else "CAUSAL_LM",
     )
 
 

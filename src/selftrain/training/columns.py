@@ -53,6 +53,13 @@ def check_rows(*datasets: Any, columns: Columns) -> None:
         _check_values(rows.with_format(None), columns.label)
 
 
+def check_tokenized(*datasets: Any, columns: Columns) -> None:
+    """Raises ConfigError for rows of text, of which TRL makes one sequence: an encoder reads the prompt alone."""
+    for rows in _parts(datasets):
+        if columns.mark not in rows.column_names:
+            raise ConfigError(f"rows of text do not train a model with an encoder: give {sorted(columns.tokens[-1])}")
+
+
 def check_weight_factor(name: str, value: float) -> None:
     """Raises ConfigError for a factor of weights that is no weight itself."""
     if not _is_weight(value):

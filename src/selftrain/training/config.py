@@ -50,7 +50,8 @@ class TrainingConfig(Options):
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Rows in one optimizer step (the last step of an epoch may have fewer)."""
     micro_batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Rows in memory at once, a divisor of batch_size; None means batch_size. It never changes the result."""
+    """Rows in memory at once, a divisor of batch_size; None means batch_size. It changes the
+    result by the random numbers of a model's dropout alone."""
     scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """Course of the learning rate after the warm-up."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from selftrain.models.head import logits_are_bare
 from selftrain.training.packing import hidden_states, is_packable
 
 PACKED_INPUTS = {"input_ids", "attention_mask"}
@@ -26,7 +27,7 @@ def add_completion_nll(model: Any) -> None:
     wrappers (adapters, autocast, data parallel) still see one call; without the argument nothing changes.
     """
     plain = model.forward
-    bare = _logits_are_bare(model)
+    bare = logits_are_bare(model)
     packable = bare and is_packable(model.base_model)
 
     @functools.wraps(type(model).forward)
@@ -38,10 +39,10 @@ def add_completion_nll(model: Any) -> None:
         given = {name: value for name, value in kwargs.items() if value is not None}
         if packable and given.keys() == PACKED_INPUTS and not _is_noisy(model):
             hidden = hidden_states(model.base_model, **given)[:, :-1][mask]
-            nll = _head_nll(model.get_output_embeddings(), hidden, targets)
+            nll = head_nll(model.get_output_embeddings(), hidden, targets)
         elif bare:
             hidden = model.base_model(*args, **{**kwargs, "use_cache": False}).last_hidden_state[:, :-1][mask]
-            nll = _head_nll(model.get_output_embeddings(), hidden, targets)
+            nll = head_nll(model.get_output_embeddings(), hidden, targets)
         else:
             logits = plain(*args, **{**kwargs, "use_cache": False}).logits[:, :-1][mask]
             nll = cross_entropy(logits.float(), targets, reduction="none")
@@ -55,21 +56,7 @@ def _is_noisy(model: Any) -> bool:
     return hasattr(model.get_input_embeddings(), "neftune_noise_alpha")
 
 
-def _logits_are_bare(model: Any) -> bool:
-    """Whether the logits are the head's output and no more (no cap, no scale), tried out on two tokens."""
-    head = model.get_output_embeddings()
-    if head is None or model.base_model is model:
-        return False
-    ids = torch.arange(2, device=model.device)[None]
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        bare = torch.equal(head(model.base_model(ids).last_hidden_state), model(ids).logits)
-    model.train(training)
-    return bare
-
-
-def _head_nll(head: Any, hidden: Tensor, targets: Tensor) -> Tensor:
+def head_nll(head: Any, hidden: Tensor, targets: Tensor) -> Tensor:
     """Negative log-likelihood of `targets` [n] given `hidden` [n, width], in float32."""
     size = max(1, LOGITS_AT_ONCE // int(head.weight.shape[0]))
     if len(targets) <= size:

@@ -81,7 +81,7 @@ class WeightedKTOTrainer(WeightedPreferenceTrainer, KTOTrainer):
         self._begin_setup(ref_model, args, references)
         super().__init__(model, ref_model, args, collate_labelled, train_dataset, eval_dataset, **kwargs)
         self._let_go()
-        self._finish_setup()
+        self._finish_setup(self._wanted, train_dataset, eval_dataset)
 
     def compute_loss(
         self,

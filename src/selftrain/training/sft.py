@@ -71,7 +71,7 @@ class WeightedSFTTrainer(WeightedTrainer, SFTTrainer):
         self.loss = loss
         collator = data_collator or WeightedCollator(int(args.pad_to_multiple_of or 1))
         super().__init__(model, args, collator, train_dataset, eval_dataset, **kwargs)
-        self._finish_setup()
+        self._finish_setup(COLUMNS, train_dataset, eval_dataset)
 
     def compute_loss(
         self,

@@ -164,13 +164,14 @@ def _train(
     if not config.adapts:
         model.requires_grad_(True)
     args.run_name = args.run_name or (logs.name if logs else None)
+    adapter = lora_adapter(config, encoder_decoder=model.config.is_encoder_decoder) if config.adapts else None
     with _quiet(), _unpatched(model), logs_in(logs), disk_errors(f"a checkpoint in {folder}"):
         trainer = make(
             model=model,
             args=args,
             train_dataset=datasets.Dataset.from_dict(dict(table)),
             processing_class=tokenizer,
-            peft_config=lora_adapter(config) if config.adapts else None,
+            peft_config=adapter,
             callbacks=[_Progress(on_log), _Sealer(checkpoints)],
         )
         trainer.remove_callback(PrinterCallback)

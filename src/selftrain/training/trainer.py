@@ -15,6 +15,8 @@ from transformers import TrainerCallback
 
 from selftrain.errors import ConfigError
 from selftrain.store import append_json, read_json_lines, write_text
+from selftrain.training.columns import Columns, check_tokenized
+from selftrain.training.encoder_decoder import add_decoder_nll
 from selftrain.training.head import add_completion_nll
 from selftrain.training.rows import IGNORED
 
@@ -39,12 +41,17 @@ class WeightedTrainer:
     """A row that counts for nothing."""
     _fillers = 0
 
-    def _finish_setup(self: Any) -> None:
-        """To be called at the end of the constructor; raises ConfigError for what would be trained without weights."""
+    def _finish_setup(self: Any, columns: Columns, *datasets: Any) -> None:
+        """To be called at the end of the constructor, with what it was given to train on.
+
+        Raises ConfigError for what would be trained without weights, or as other than it is.
+        """
         if self.aux_loss_enabled:
             raise ConfigError("the router loss of mixtures of experts has no weights: set router_aux_loss_coef=0")
         if is_peft_model(self.model) and self.model.active_peft_config.is_prompt_learning:
             raise ConfigError("prompt-learning adapters shift the tokens of rows: use LoRA")
+        if self.model.config.is_encoder_decoder:
+            check_tokenized(*datasets, columns=columns)
         if getattr(self.model, "is_loaded_in_4bit", False):
             # TRL makes the adapter bfloat16, too coarse for its updates.
             for parameter in self.model.parameters():
@@ -63,8 +70,10 @@ class WeightedTrainer:
         """
         return part / alone if total is None else part / total * self._processes
 
-    def _with_logits(self, loss: Tensor, model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Any]:
-        """The loss and, for metrics of the user's own, what the model itself says of the rows."""
+    def _with_logits(self: Any, loss: Tensor, model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Any]:
+        """The loss and, for metrics of the user's own, what a causal model itself says of the rows."""
+        if self.model.config.is_encoder_decoder:
+            return loss, {}
         with torch.no_grad():
             return loss, model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
 
@@ -170,10 +179,11 @@ def _step(line: Any) -> float:
 
 
 def teach(model: Any) -> None:
-    """See `add_completion_nll`; a model that knows it already stays as it is."""
+    """See `add_completion_nll` and `add_decoder_nll`; a model that knows it already stays as it is."""
     inner = model.get_base_model() if is_peft_model(model) else model
     if not getattr(inner.forward, "takes_completion_labels", False):
-        add_completion_nll(inner)
+        add_nll = add_decoder_nll if inner.config.is_encoder_decoder else add_completion_nll
+        add_nll(inner)
         inner.forward.takes_completion_labels = True
 
 

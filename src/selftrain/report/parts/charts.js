@@ -37,7 +37,7 @@ const data = carried("data").then(JSON.parse);
     list.className = "legend";
     for (const trace of traces.filter((one) => one.name)) {
       const item = document.createElement("li"), swatch = document.createElement("span");
-      swatch.className = trace.line?.dash === "dash" ? "swatch dashed" : "swatch";
+      swatch.className = trace.line?.dash === "dash" ? "swatch dashed" : trace.marker.pattern?.shape ? "swatch hatched" : "swatch";
       swatch.style.color = trace.marker.color;
       item.append(swatch, trace.name);
       list.append(item);

@@ -14,6 +14,11 @@ data.then(({ views }) => {
     return node;
   }
 
+  // The text of a response, whole or in pieces.
+  function said([text]) {
+    return typeof text === "string" ? text : text.map((piece) => piece[0] ?? "").join(" ");
+  }
+
   // What is asked for again and again while one types, worked out once.
   function known(item) {
     const [id, part, family, level, question, gold, sides] = item;
@@ -24,7 +29,7 @@ data.then(({ views }) => {
     const suite = part.startsWith("suite ") ? part.slice(6).split(", ").slice(0, -1).join(", ") : "";
     const group = [suite, family, level].filter(Boolean).join(", ");
     const every = sides.flat();
-    const text = [id, question, gold, ...every.flatMap((r) => [r[0], r[2] ?? "", r[6]?.[2] ?? ""])].join("\n").toLowerCase();
+    const text = [id, question, gold, ...every.flatMap((r) => [said(r), r[2] ?? "", r[6]?.[2] ?? ""])].join("\n").toLowerCase();
     return { id, group, question, gold, sides, rates, text, every };
   }
   const share = (rate) => (rate.judged ? rate.right / rate.judged : NaN);
@@ -64,10 +69,17 @@ data.then(({ views }) => {
     "no finite confidence": (p) => p.every.some((r) => r[6][1] === null),
     "with an unjudged response": COMMON["with an unjudged response"],
   };
+  // Of each kind of list: what can be chosen, the last columns of its table, and how a response of it looks.
+  const KINDS = {
+    pair: { outcomes: PAIR, heads: ["before", "after"], cells: rated, response, side: judged },
+    drawn: { outcomes: DRAWN, heads: ["right", "weight"], cells: rated, response, side: judged },
+    pseudo: { outcomes: PSEUDO, heads: ["probe", "selection", "nats a token"], cells: selected, response, side: (view, i) => view.sides[i] },
+    chains: chainKind(make),
+  };
   const lists = views.map((view) => {
     let items = null;
-    const outcomes = view.pseudo ? PSEUDO : view.sides.length > 1 ? PAIR : DRAWN;
-    return { view, outcomes, items: () => (items ??= view.items.map(known)) };
+    const kind = KINDS[view.chains ? "chains" : view.pseudo ? "pseudo" : view.sides.length > 1 ? "pair" : "drawn"];
+    return { view, kind, items: () => (items ??= view.items.map(known)) };
   });
   const list = () => lists[get("view").selectedIndex];
 
@@ -76,18 +88,18 @@ data.then(({ views }) => {
   }
 
   function choose() {
-    const { items, outcomes } = list();
+    const { items, kind } = list();
     groups = [...new Set(items().map((p) => p.group))].filter(Boolean).sort();
     options(get("group"), ["all", ...groups]);
-    options(get("outcome"), Object.keys(outcomes));
+    options(get("outcome"), Object.keys(kind.outcomes));
     filter();
   }
 
   function filter() {
-    const { view, outcomes, items } = list();
+    const { view, kind, items } = list();
     // By its place: a kind with two spaces is not what the option says, HTML folds them.
     const group = groups[get("group").selectedIndex - 1], wanted = get("search").value.trim().toLowerCase();
-    const keep = Object.values(outcomes)[get("outcome").selectedIndex];
+    const keep = Object.values(kind.outcomes)[get("outcome").selectedIndex];
     found = items().filter((p) =>
       (group === undefined || p.group === group) && keep(p) && (!wanted || p.text.includes(wanted)));
     page = 0;
@@ -105,6 +117,13 @@ data.then(({ views }) => {
     return nll === null ? "no finite confidence" : nll.toFixed(4);
   }
 
+  // What is said several times, as of a response that several rows are made of, once.
+  function counted(texts) {
+    const times = new Map();
+    for (const text of texts) times.set(text, (times.get(text) ?? 0) + 1);
+    return [...times].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text));
+  }
+
   // What is said of a pseudo-label.
   function labelled([kept, nll, source]) {
     return [kept ? "kept" : "dropped", nll === null ? nats(nll) : `${nats(nll)} nats a token`, source];
@@ -117,7 +136,7 @@ data.then(({ views }) => {
     if (mark) head.append(make("span", `chip ${MARKS[mark][0]}`, MARKS[mark][1]));
     const facts = [answer === null ? "no answer" : `answer ${answer}`, reason];
     facts.push(...(label ? labelled(label) : [cut ? "cut at the token limit" : "finished"]));
-    facts.push(...uses.map(([side, weight]) => `trained on${side && ` as ${side}`}, weight ${weight}`));
+    facts.push(...counted(uses.map(([side, weight]) => `trained on${side && ` as ${side}`}, weight ${weight}`)));
     head.append(" " + facts.filter(Boolean).join(" \u00B7 "));
     const body = make("div", "text", text || "(empty)");
     body.tabIndex = 0;
@@ -126,7 +145,7 @@ data.then(({ views }) => {
   }
 
   function detail(problem, width) {
-    const row = make("tr", "detail"), cell = make("td");
+    const row = make("tr", "detail"), cell = make("td"), { view, kind } = list();
     cell.colSpan = width;
     const question = make("div", "text", problem.question);
     question.tabIndex = 0;
@@ -134,12 +153,16 @@ data.then(({ views }) => {
     const sides = make("div", "sides");
     problem.sides.forEach((responses, i) => {
       const side = make("div");
-      side.append(make("h3", "", list().view.pseudo ? list().view.sides[i] : `${list().view.sides[i]}: ${rateText(problem.rates[i])} right`), ...responses.map(response));
+      side.append(make("h3", "", kind.side(view, i, problem)), ...(kind.key ? [kind.key()] : []), ...responses.map(kind.response));
       sides.append(side);
     });
     cell.append(sides, make("p", "note", `problem ${problem.id}`));
     row.append(cell);
     return row;
+  }
+
+  function judged(view, i, problem) {
+    return `${view.sides[i]}: ${rateText(problem.rates[i])} right`;
   }
 
   function rated(problem) {
@@ -151,7 +174,7 @@ data.then(({ views }) => {
     });
     if (cells.length === 1) {
       const weights = problem.every.flatMap((r) => r[5]).map(([side, weight]) => `${side} ${weight.toFixed(2)}`.trim());
-      cells.push(make("td", "rate", weights.join(", ")));
+      cells.push(make("td", "rate", [...new Set(weights)].join(", ")));
     }
     return cells;
   }
@@ -170,7 +193,7 @@ data.then(({ views }) => {
     first.append(button);
     const gold = problem.gold.length > 40 ? problem.gold.slice(0, 37) + "..." : problem.gold;
     row.append(first, make("td", "extra", problem.group), make("td", "extra", gold));
-    row.append(...(list().view.pseudo ? selected(problem) : rated(problem)));
+    row.append(...list().kind.cells(problem));
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!open));
@@ -183,9 +206,7 @@ data.then(({ views }) => {
   function show() {
     const pages = Math.max(1, Math.ceil(found.length / PAGE));
     const [head] = get("problems").tHead.children.length ? get("problems").tHead.children : [get("problems").tHead.insertRow()];
-    const { pseudo, sides } = list().view;
-    const names = pseudo ? ["probe", "selection", "nats a token"] : sides.length > 1 ? ["before", "after"] : ["right", "weight"];
-    head.replaceChildren(...["question", "kind", "gold", ...names].map((name, i) => {
+    head.replaceChildren(...["question", "kind", "gold", ...list().kind.heads].map((name, i) => {
       const cell = make("th", i === 1 || i === 2 ? "extra" : "", name);
       cell.scope = "col";
       return cell;
