@@ -53,8 +53,8 @@ class AsEsOptions(SegmentOptions):
             )
         if is_encoder_decoder(base):
             raise ConfigError(
-                f"{base.name} is an encoder-decoder model, which ends after each segment, and the prompt is answered in one "
-                "pass: set prompt.alternate={}"
+                f"{base.name} is an encoder-decoder model, which ends after each segment, and the prompt is answered "
+                "in one pass: set prompt.alternate={}"
             )
 
 
