@@ -99,7 +99,13 @@ class Session:
             told.append(segments_line(round.chains))
         counts = round.funnel.to_json()
         counts["tokens"]["trained"] += self.config.training.epochs * rows.tokens
-        made = {"rows": len(rows), "dropped": rows.dropped, "notes": round.told, "steps": self._steps()}
+        made = {
+            "rows": len(rows),
+            "dropped": rows.dropped,
+            "notes": round.told,
+            "options": self.options.model_dump(mode="json"),
+            "steps": self._steps(),
+        }
         self.folder.save_funnel(round.number, {**counts, **made})
         for line in told:
             self._tell(f"round {round.number}: {line}")

@@ -122,7 +122,7 @@ class Verbs:
         ):
             missing = sorted((owed[i] for i in owed if i not in step.rows), key=_by_request)
             with progress(label, len(owed), len(owed) - len(missing)) as tick:
-                if prompt.alternate and missing:
+                if prompt.alternate:
                     rows = self._draw_in_turns(model, missing, problems, renderer, settings, cell, step, count)
                 else:
                     rows = self._draw(model, missing, settings, step, count)

@@ -1,5 +1,6 @@
 """Segments on a page, in its lists and in the terminal: what the file says, and nothing else."""
 
+import json
 import re
 import shutil
 from itertools import pairwise
@@ -41,7 +42,7 @@ def chains(run):
 
 @pytest.fixture(scope="module")
 def section(run):
-    return segment_section(run.rounds[0], run.options)
+    return segment_section(run.rounds[0], run.options(run.rounds[0]))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def section_of(tmp_path, chains, options=None):
     save_chains(folder / FILE, chains)
     run = read_run(folder)
     assert page(run)
-    return segment_section(run.rounds[0], run.options)
+    return segment_section(run.rounds[0], run.options(run.rounds[0]))
 
 
 def test_a_piece_at_the_cut_is_left_of_it(tmp_path):
@@ -148,7 +149,7 @@ def test_no_cut_is_told_where_scores_did_not_decide(tmp_path):
 def test_without_scores_there_is_no_chart_and_no_cut(tmp_path):
     folder = make_segment_run(tmp_path, scored=False, options={"strategy": "location", "beta": 1.4})
     run = read_run(folder)
-    section = segment_section(run.rounds[0], run.options)
+    section = segment_section(run.rounds[0], run.options(run.rounds[0]))
     assert section.chart is None
     assert [row[3] for row in section.tables[0].rows] == ["-", "-"]
     assert section.notes[0].endswith("The recipe's strategy is location.")
@@ -309,3 +310,14 @@ def test_a_damaged_file_is_one_line(folder, tmp_path, kind):
     with pytest.raises(WorkspaceError, match=r"segments\.parquet is damaged: ") as found:
         read_run(broken)
     assert "\n" not in str(found.value)
+
+
+def test_what_a_round_noted_of_its_options_is_told(tmp_path):
+    """Those that the run does not name, too: no cut is guessed then."""
+    folder = make_segment_run(tmp_path, count=3, options={})
+    funnel = folder / "rounds" / "01" / "funnel.json"
+    funnel.write_text(json.dumps({**json.loads(funnel.read_text()), "options": {"beta": 1.4, "strategy": "loss"}}))
+    run = read_run(folder)
+    notes = " ".join(segment_section(run.rounds[0], run.options(run.rounds[0])).notes)
+    assert "The recipe's strategy is loss." in notes
+    assert "above 1.4 times" in notes

@@ -63,7 +63,7 @@ def page(run: RunRecord, largest: int = LARGEST) -> str:
             views.append(segmented(run, one))
         if one in run.rounds[-CHARTED:]:
             making += _round_charts(one, drawn, responses)
-    told_of = [part for one in run.rounds for part in (pseudo_section(one), segment_section(one, run.options))]
+    told_of = [part for one in run.rounds for part in (pseudo_section(one), segment_section(one, run.options(one)))]
     sections = [part for part in told_of if part]
     shown: list[Chart | Section] = [*_ordered(results), *sections, *_ordered(making)]
     if stages := charts.stages_chart(run.stages):

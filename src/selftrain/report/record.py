@@ -78,11 +78,10 @@ class RunRecord:
         """Whether the loop came to the end of all its rounds."""
         return ended(self.result, self.config["rounds"])
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The recipe's options, as far as the run names them."""
-        found = self.config["recipe"].get("options")
-        return found if isinstance(found, Mapping) else {}
+    def options(self, found: RoundRecord) -> Mapping[str, Any]:
+        """The recipe's options in a round: all that it noted, else those that the run names."""
+        known = (found.funnel.get("options"), self.config["recipe"].get("options"))
+        return next((options for options in known if isinstance(options, Mapping)), {})
 
     @property
     def split(self) -> str:

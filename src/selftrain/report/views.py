@@ -139,7 +139,7 @@ def segmented(run: RunRecord, found: RoundRecord) -> View:
     known = {row["id"]: row for row in run.problems}
     problems = tuple(known[name] for name in listed if name in known)
     drawn = {name: tuple(shown) for name, shown in listed.items()}
-    cut = cut_of(run.options, relative_scores(found.chains))
+    cut = cut_of(run.options(found), relative_scores(found.chains))
     return View(f"round {found.number}: segments", ("chains",), problems, (drawn,), {}, chains=chains, cut=cut)
 
 
