@@ -10,7 +10,7 @@ from make_round import SaidVerbs, make_round, tokenizer
 from tiny import tiny_model_folder
 from tiny_t5 import tiny_t5_folder
 
-from selftrain.errors import ConfigError
+from selftrain.errors import ConfigError, MissingExtraError
 from selftrain.labels import Labels
 from selftrain.models import open_model
 from selftrain.prompts import PromptConfig, Renderer
@@ -246,6 +246,16 @@ def test_two_paths_write_in_turn(tmp_path):
     assert "\n" not in str(caught.value)
     AS_ES.options(path="dual").check(Labels(), ALTERNATE, base)
     AS_ES.options().check(Labels(), PromptConfig(), base)
+
+
+def test_a_library_that_is_missing_is_missed_before_anything_is_drawn(monkeypatch):
+    def lacking(*_):
+        raise MissingExtraError("rouge-score", "summaries")
+
+    monkeypatch.setattr("selftrain.recipes.as_es.similarity_scores", lacking)
+    with pytest.raises(MissingExtraError):
+        AS_ES.options(strategy="similarity").check(Labels(), ALTERNATE, None)
+    AS_ES.options().check(Labels(), ALTERNATE, None)
 
 
 def test_an_encoder_decoder_model_is_not_asked_in_one_pass(tmp_path):

@@ -11,7 +11,7 @@ from selftrain.recipes import recipe
 from selftrain.recipes._segments import SegmentOptions, segmented
 from selftrain.records import Groups
 from selftrain.round import Round
-from selftrain.segments import label_pieces, merge_pieces, segment_rows, split_pieces
+from selftrain.segments import label_pieces, merge_pieces, segment_rows, similarity_scores, split_pieces
 from selftrain.training_set import TrainingSet
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class AsEsOptions(SegmentOptions):
         return frozenset({"gold"} if self.chains == "responses" else {"rationales"})
 
     def check(self, labels: "Labels", prompt: "PromptConfig", base: "Model") -> None:
-        """See `RecipeOptions.check`."""
+        """See `RecipeOptions.check`. Raises MissingExtraError without the library that tells similarity."""
+        if self.strategy == "similarity":
+            similarity_scores("any", ["any"], self.overlap)
         if prompt.alternate is not None:
             return
         if self.path == "dual":
