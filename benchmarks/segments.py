@@ -3,8 +3,8 @@
     python benchmarks/segments.py --seeds 0 1 --workspace runs --out segments.json
 
 Runs the sweep of `segments.yaml` (or `--config`) once for each seed, which draws the problems anew, and pools: a
-problem of one seed is a unit, pass@1 of each variant is compared with the base's and with the first variant's by the
-audit's own estimator. Further words, such as `audit.samples=2`, go to every sweep. A sweep that is there is read back,
+problem of one seed is a unit, pass@1 of each variant is compared with the base's and with that of others by the audit's
+own estimator. Further words, such as `audit.samples=2`, go to every sweep. A sweep that is there is read back,
 one that was stopped goes on.
 """
 
@@ -20,6 +20,9 @@ from rich.table import Table
 from selftrain.audit import AuditSettings
 from selftrain.segments.chains import Chain, read_chains
 from selftrain.store import write_json
+
+BASELINES = ("chains", "chains-long", "uni")
+"""Variants that the others are compared with."""
 
 
 class Learned(NamedTuple):
@@ -45,46 +48,44 @@ def learned(run: Path) -> Learned:
 
 
 def report(found: dict[str, list[Learned]], seeds: Sequence[int], out: Path) -> None:
-    """Prints a row a variant, and keeps the numbers."""
+    """Prints what every variant came to, and how they differ; keeps the numbers."""
     settings, first = AuditSettings(), next(iter(found.values()))
     problems = sum(len(one.logs[0].main.problems) for one in first)
     table = Table(title=f"pass@1 on test, {problems} problems of seeds {seeds}")
-    for name in (
-        "variant",
-        "pass@1",
-        "by seed",
-        "- base",
-        "- first",
-        "ended",
-        "tokens read",
-        "segments",
-        "abstractive",
-    ):
-        table.add_column(name)
-    base = pooled([(one.logs[0], one.logs[0]) for one in first], settings)
-    table.add_row("base", f"{base.before:.3f}", *[""] * 7)
-    kept: dict[str, Any] = {"seeds": list(seeds), "base": base.before, "variants": {}}
+    for column in ("variant", "pass@1", "by seed", "- base", "ended", "tokens read", "segments", "abstractive"):
+        table.add_column(column)
+    apart = Table("variant", *(f"- {name}" for name in BASELINES), title="Differences of pass@1")
+    kept: dict[str, Any] = {"seeds": list(seeds), "variants": {}}
     for name, each in found.items():
         gain = pooled([one.logs for one in each], settings)
-        over = pooled([(one.logs[1], other.logs[1]) for one, other in zip(first, each, strict=True)], settings)
         own = [pooled([one.logs], settings).after for one in each]
         labels = "".join(chain.labels for one in each for chain in one.chains)
         segments = sum(chain.segments[-1] + 1 for one in each for chain in one.chains)
         told_of = [f"{segments:,}", f"{labels.count('A') / len(labels):.2f}"] if labels else ["", ""]
         ended, read = sum(one.finished for one in each) / len(each), sum(one.read for one in each)
         shown = " ".join(f"{value:.3f}" for value in own)
-        table.add_row(name, f"{gain.after:.3f}", shown, told(gain), told(over), f"{ended:.2f}", f"{read:,}", *told_of)
+        table.add_row(name, f"{gain.after:.3f}", shown, told(gain), f"{ended:.3f}", f"{read:,}", *told_of)
+        over = {other: pooled(between(found[other], each), settings) for other in BASELINES if other != name}
+        apart.add_row(name, *(told(over[other]) if other in over else "" for other in BASELINES))
+        kept["base"] = gain.before
         kept["variants"][name] = {
             "pass@1": gain.after,
             "by seed": own,
             "from base": interval(gain),
-            "from first": interval(over),
+            "from others": {other: interval(figure) for other, figure in over.items()},
             "ended": ended,
             "tokens read": read,
             "segments": segments,
         }
-        write_json(out, kept)
-    Console(width=160).print(table)
+    write_json(out, kept)
+    console = Console(width=160)
+    console.print(f"base: {kept['base']:.3f}")
+    console.print(table, apart)
+
+
+def between(ones: Sequence[Learned], others: Sequence[Learned]) -> list[Pooled]:
+    """The final models of one variant beside those of another, seed by seed."""
+    return [(one.logs[1], other.logs[1]) for one, other in zip(ones, others, strict=True)]
 
 
 def main() -> None:
