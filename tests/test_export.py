@@ -243,7 +243,7 @@ def test_adapters_of_a_pair_are_refused(pair, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.extra
 def test_smollm2_survives_the_way_to_gguf_and_back(smollm2, tmp_path):
     export_model(smollm2, "gguf", tmp_path / "out.gguf")
     again = resolve_model(str(tmp_path / "out.gguf"), tmp_path / "cache")

@@ -52,7 +52,7 @@ def uncovered(found: Iterable[Outcome]) -> dict[str, Counter[str]]:
     return {name: c for name, c in counts.items() if outside(c["covers"], c["all"], limits[name])}
 
 
-@pytest.mark.parametrize("problems", [30, 100, 400])
+@pytest.mark.parametrize("problems", [30, 100, pytest.param(400, marks=pytest.mark.extra)])
 def test_two_samples_of_one_model(problems: int) -> None:
     found = drawn(SAME, problems, 500, (1, 4, 8, 16))
     assert set(found[3].states) >= DECIDING
@@ -75,7 +75,14 @@ def test_cells_all_right_or_wrong_have_intervals_with_width_that_hold_the_truth(
 
 
 @pytest.mark.parametrize(
-    ("gain", "problems", "n"), [(0.02, 400, 8), (0.05, 100, 4), (0.1, 100, 1), (0.1, None, 1), (0.1, None, 8)]
+    ("gain", "problems", "n"),
+    [
+        pytest.param(0.02, 400, 8, marks=pytest.mark.extra),
+        (0.05, 100, 4),
+        (0.1, 100, 1),
+        (0.1, None, 1),
+        (0.1, None, 8),
+    ],
 )
 def test_power_is_as_predicted(gain: float, problems: int | None, n: int) -> None:
     world = GAINS[gain]

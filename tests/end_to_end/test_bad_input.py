@@ -132,7 +132,7 @@ def test_unknown_key(first, lab, change, told):
         ("judge=nowhere.py:judge", "there is no file nowhere.py"),
         ("model=gpt", "model 'gpt' is not known: use smollm2, a .gguf file, a model folder"),
         ("model=nobody/nothing", "model nobody/nothing is no local folder and the hub does not give it"),
-        ("recipe=magic", "unknown recipe 'magic': known are east"),
+        ("recipe=magic", "unknown recipe 'magic': known are as_es, east"),
         ("recipe=nowhere.py:magic", "there is no file nowhere.py"),
     ],
 )

@@ -18,7 +18,7 @@ def kind(problem, response):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extra
 def test_a_run_killed_over_and_over_ends_as_one_that_was_not(model, tmp_path):
     lab = write_lab(tmp_path, model)
     script = ROOT / "benchmarks" / "kill_and_resume.py"

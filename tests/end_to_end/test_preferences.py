@@ -169,7 +169,7 @@ def adapted(lab, recipe, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("name", "kind", "changes", "steps_done"),
-    [("chained", Pair, CHAINED, 43), ("adapted", Labelled, ADAPTERS, 17)],
+    [("chained", Pair, CHAINED, 43), pytest.param("adapted", Labelled, ADAPTERS, 17, marks=pytest.mark.extra)],
 )
 def test_a_killed_run_ends_as_one_that_was_not(request, lab, recipe, tmp_path, name, kind, changes, steps_done):
     whole, run = request.getfixturevalue(name), tmp_path / name
