@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from selftrain.digest import digest
 from selftrain.errors import WorkspaceError
+from selftrain.prompts import Ids
 from selftrain.store import read_parquet, write_parquet, write_text
 
-Ids = tuple[int, ...]
 _COLUMNS: dict[Any, pa.DataType] = {
     Ids: pa.list_(pa.int64()),
     int: pa.int64(),

@@ -1,7 +1,6 @@
 """AS-ES through the command line with the tiny model: segments, pairs of models that write in turn, kills, plans."""
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
+from forked import forked
 from orchard import COUNTS, LINES, PROMPT, TURNS, write_orchard
 from small import Lab, inside, read_json, weights
 from tiny import tiny_model_folder
@@ -297,16 +297,7 @@ MOMENTS = (
 
 @pytest.fixture(scope="module")
 def start():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["selftrain.training.train", "transformers.models.llama.modeling_llama"])
-
-    def run(*arguments):
-        process = context.Process(target=killed_at, args=arguments)
-        process.start()
-        process.join(120)
-        return process.exitcode
-
-    return run
+    return forked(killed_at)
 
 
 @pytest.mark.slow

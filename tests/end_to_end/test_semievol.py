@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from collections import Counter
 
 import compass
 import pytest
+from forked import forked
 from small import Lab, inside, read_json, write_lab, write_rows
 from test_recipes import JUDGE
 
@@ -364,16 +364,7 @@ rounds are done by then."""
 
 @pytest.fixture(scope="module")
 def start():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["selftrain.training.train", "transformers.models.llama.modeling_llama"])
-
-    def run(*arguments):
-        process = context.Process(target=killed_at, args=arguments)
-        process.start()
-        process.join(120)
-        return process.exitcode
-
-    return run
+    return forked(killed_at)
 
 
 @pytest.mark.slow

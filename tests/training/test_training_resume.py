@@ -1,6 +1,5 @@
 """Killed at any moment and called again, a training ends with the very bytes of an uninterrupted training."""
 
-import multiprocessing
 import os
 import signal
 from functools import partial
@@ -10,6 +9,7 @@ from unittest import mock
 
 import pytest
 import torch
+from forked import forked
 from safetensors.torch import save_file
 from tiny_t5 import tiny_t5_folder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -128,16 +128,7 @@ def child(model_folder, folder, method, moment, result):
 
 @pytest.fixture(scope="module")
 def start():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["selftrain.training.train", "transformers.models.llama.modeling_llama"])
-
-    def run(*arguments):
-        process = context.Process(target=child, args=arguments)
-        process.start()
-        process.join(120)
-        return process.exitcode
-
-    return run
+    return forked(child)
 
 
 @pytest.mark.parametrize("method", CONFIGS)
